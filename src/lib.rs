@@ -1,0 +1,1 @@
+//! A pull-through caching mirror for container registries.
