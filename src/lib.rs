@@ -1,1 +1,6 @@
 //! A pull-through caching mirror for container registries.
+
+pub mod mirror;
+pub mod oci;
+pub mod store;
+pub mod upstream;

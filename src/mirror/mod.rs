@@ -1,0 +1,7 @@
+//! The engine.
+
+mod clock;
+mod fill;
+mod flight;
+mod freshness;
+mod outcome;
