@@ -1,0 +1,18 @@
+//! The registry protocol as values: names, digests, media types, ranges, error codes.
+//!
+//! Everything here is parsed once, at the edge, and valid from then on. No I/O, no clock, no async: whatever
+//! can be decided from values alone is decided here and tested as a function.
+
+mod digest;
+mod error_code;
+mod media_type;
+mod name;
+mod range;
+mod range_set;
+
+pub use digest::{Algorithm, Digest, DigestError, Mismatch, Verified, Verifier};
+pub use error_code::{ErrorCode, UnknownErrorCode};
+pub use media_type::{ANY_MANIFEST_ACCEPT, MANIFEST_ACCEPT, MediaType, MediaTypeError};
+pub use name::{NameError, Reference, ReferenceError, Repository, Tag, TagError};
+pub use range::{ByteRange, ContentRange, ContentRangeError, RangeHeader, RangeSpec};
+pub use range_set::RangeSet;
