@@ -6,7 +6,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::{Link, Origin, Record, RecordKey, Source, Store};
+use super::{
+    Content, Link, Origin, Record, RecordKey, Source, Store, StoreError, StoreErrorKind,
+};
 use crate::oci::{Digest, MediaType, Verified, Verifier};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
@@ -37,6 +39,15 @@ pub(crate) fn failures(store: &dyn Store) -> Vec<String> {
 
 fn ensure(holds: bool, what: &str) -> Outcome {
     if holds { Ok(()) } else { Err(what.into()) }
+}
+
+/// A refusal by rule; a broken disk is no refusal.
+fn refused(result: Result<Content, StoreError>, otherwise: &str) -> Outcome {
+    match result {
+        Err(error) if error.kind() == StoreErrorKind::Misuse => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(otherwise.into()),
+    }
 }
 
 fn proof(bytes: &[u8]) -> Result<Verified, Box<dyn Error>> {
@@ -129,13 +140,13 @@ fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
     let digest = Digest::sha256_of(b"a proof of other bytes");
     let partial = store.begin(&digest)?;
     partial.write_at(0, b"a proof of other bytes")?;
-    ensure(partial.commit(&proof(b"other")?).is_err(), "another digest's proof was taken")?;
+    refused(partial.commit(&proof(b"other")?), "another digest's proof was taken")?;
     drop(partial);
     ensure(store.open(&digest)?.is_none(), "refused bytes are visible")?;
     let right = proof(b"a proof of the size")?;
     let partial = store.begin(right.digest())?;
     partial.write_at(0, b"a proof of the size, and more")?;
-    ensure(partial.commit(&right).is_err(), "a proof of fewer bytes was taken")?;
+    refused(partial.commit(&right), "a proof of fewer bytes was taken")?;
     ensure(store.open(right.digest())?.is_none(), "refused bytes are visible")
 }
 
@@ -226,17 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn the_disk_store_conforms_new_and_reopened() {
+    fn the_disk_store_conforms() {
         let folder = tempfile::tempdir().unwrap();
-        for _ in 0..2 {
-            let store = DiskStore::open(folder.path()).unwrap();
-            // The reopened store has the first run's content: only absence may be told differently.
-            let failed: Vec<String> = failures(&store)
-                .into_iter()
-                .filter(|failure| !failure.starts_with("partial_is_invisible"))
-                .collect();
-            assert_eq!(failed, Vec::<String>::new());
-        }
+        let store = DiskStore::open(folder.path()).unwrap();
+        assert_eq!(failures(&store), Vec::<String>::new());
     }
 
     #[test]

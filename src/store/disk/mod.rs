@@ -15,6 +15,8 @@
 mod catalog;
 mod layout;
 mod partial;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io;
