@@ -3,16 +3,25 @@
 //! Everything here is parsed once, at the edge, and valid from then on. No I/O, no clock, no async: whatever
 //! can be decided from values alone is decided here and tested as a function.
 
+mod challenge;
 mod digest;
+mod endpoint;
 mod error_code;
+pub mod etag;
+mod manifest;
 mod media_type;
 mod name;
+mod path;
 mod range;
 mod range_set;
 
+pub use challenge::{Challenge, Scheme};
 pub use digest::{Algorithm, Digest, DigestError, Mismatch, Verified, Verifier};
+pub use endpoint::{Endpoint, EndpointError};
 pub use error_code::{ErrorCode, UnknownErrorCode};
+pub use manifest::{Descriptor, Manifest, ManifestError, ManifestKind, Platform};
 pub use media_type::{ANY_MANIFEST_ACCEPT, MANIFEST_ACCEPT, MediaType, MediaTypeError};
 pub use name::{NameError, Reference, ReferenceError, Repository, Tag, TagError};
+pub use path::PathError;
 pub use range::{ByteRange, ContentRange, ContentRangeError, RangeHeader, RangeSpec};
 pub use range_set::RangeSet;
