@@ -5,8 +5,9 @@
 
 use super::digest::{Digest, DigestError};
 use super::error_code::ErrorCode;
-use super::name::{NameError, Reference, ReferenceError, Repository, TagError};
+use super::name::{NameError, Repository};
 use super::path::{self, PathError};
+use super::reference::{Reference, ReferenceError, TagError};
 
 /// A parsed path below `/v2`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

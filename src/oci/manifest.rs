@@ -4,10 +4,9 @@
 //! to its structure: the same bytes must not be an index to one client and an image to another (type confusion,
 //! OCI image spec, Manifest, `mediaType`). Absent on purpose: signatures, annotations, configurations.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::digest::{Digest, DigestError};
+use super::descriptor::{self, Descriptor, DescriptorError};
 use super::media_type::MediaType;
 
 /// What a manifest holds together.
@@ -35,35 +34,6 @@ pub struct Manifest {
     pub subject: Option<Descriptor>,
 }
 
-/// A reference to content (OCI image spec, Content Descriptors).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Descriptor {
-    /// What the content is.
-    pub media_type: MediaType,
-    /// Its name.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// What it runs on, when an index says so.
-    pub platform: Option<Platform>,
-    /// Whether it names places to get it from outside the registry. Such content is often absent inside.
-    pub has_urls: bool,
-}
-
-/// What an image runs on (OCI image spec, Image Index, `platform`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-pub struct Platform {
-    /// Operating system, `linux`.
-    #[serde(default)]
-    pub os: String,
-    /// Processor architecture, `arm64`.
-    #[serde(default)]
-    pub architecture: String,
-    /// Variant of the architecture, `v8`.
-    #[serde(default)]
-    pub variant: Option<String>,
-}
-
 /// Why bytes are not a manifest that may be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -82,22 +52,9 @@ pub enum ManifestError {
     /// A structure of one kind under the type of another.
     #[error("the structure of the manifest contradicts its type {0}")]
     Contradiction(MediaType),
-    /// A field has the wrong type or a descriptor lacks one.
-    #[error("malformed {field}: {reason}")]
-    Field {
-        /// The field of the manifest.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A descriptor's digest is not one.
-    #[error("malformed {field}: {reason}")]
-    Digest {
-        /// The field of the manifest.
-        field: &'static str,
-        /// What is wrong with the digest.
-        reason: DigestError,
-    },
+    /// A descriptor cannot be read.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
 }
 
 impl Manifest {
@@ -137,7 +94,7 @@ impl Manifest {
             .unwrap_or_else(|| type_of(&body, kind, &references));
         let subject = match kind {
             ManifestKind::Schema1 => None,
-            ManifestKind::Image | ManifestKind::Index => descriptor(&body, "subject")?,
+            ManifestKind::Image | ManifestKind::Index => descriptor::one(&body, "subject")?,
         };
         Ok(Self {
             media_type,
@@ -198,75 +155,12 @@ fn references(
 ) -> Result<Vec<Descriptor>, ManifestError> {
     match kind {
         ManifestKind::Image => {
-            let mut all: Vec<_> = descriptor(body, "config")?.into_iter().collect();
-            all.extend(descriptors(body, "layers")?);
-            all.extend(descriptors(body, "blobs")?);
+            let mut all: Vec<_> = descriptor::one(body, "config")?.into_iter().collect();
+            all.extend(descriptor::list(body, "layers")?);
+            all.extend(descriptor::list(body, "blobs")?);
             Ok(all)
         }
-        ManifestKind::Index => descriptors(body, "manifests"),
+        ManifestKind::Index => Ok(descriptor::list(body, "manifests")?),
         ManifestKind::Schema1 => Ok(Vec::new()),
     }
-}
-
-/// One descriptor; absent and `null` are the same.
-fn descriptor(
-    body: &Map<String, Value>,
-    field: &'static str,
-) -> Result<Option<Descriptor>, ManifestError> {
-    match body.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => read_descriptor(value, field).map(Some),
-    }
-}
-
-/// A list of descriptors; absent and `null` are the empty list, which some writers call `null`.
-fn descriptors(
-    body: &Map<String, Value>,
-    field: &'static str,
-) -> Result<Vec<Descriptor>, ManifestError> {
-    match body.get(field) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(values)) => values
-            .iter()
-            .map(|value| read_descriptor(value, field))
-            .collect(),
-        Some(_) => Err(ManifestError::Field {
-            field,
-            reason: "not a list".into(),
-        }),
-    }
-}
-
-fn read_descriptor(value: &Value, field: &'static str) -> Result<Descriptor, ManifestError> {
-    let wire = WireDescriptor::deserialize(value).map_err(|error| ManifestError::Field {
-        field,
-        reason: error.to_string(),
-    })?;
-    Ok(Descriptor {
-        // Clients decide about blobs by their own rules; a type we cannot read is bytes to us.
-        media_type: wire
-            .media_type
-            .and_then(|t| t.parse().ok())
-            .unwrap_or(MediaType::OCTET_STREAM),
-        digest: wire
-            .digest
-            .parse()
-            .map_err(|reason| ManifestError::Digest { field, reason })?,
-        size: wire.size,
-        platform: Platform::deserialize(wire.platform).ok(),
-        has_urls: wire.urls.as_array().is_some_and(|urls| !urls.is_empty()),
-    })
-}
-
-/// A descriptor as written. What we only use to choose, and not to serve, may be malformed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireDescriptor {
-    media_type: Option<String>,
-    digest: String,
-    size: u64,
-    #[serde(default)]
-    platform: Value,
-    #[serde(default)]
-    urls: Value,
 }
