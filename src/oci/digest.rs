@@ -1,17 +1,16 @@
-//! Digests, and the proof that bytes match one.
+//! Digests: the names of content.
 //!
-//! A [`Digest`] is a name that anyone may write down; a [`Verified`] is the fact that bytes with that name
-//! were really hashed. Only [`Verifier::finish`] makes the second from the first, so a function that asks for
-//! a `Verified` cannot be called on bytes nobody checked.
-//!
-//! Absent on purpose: reading and writing. The bytes are handed in by whoever moves them.
+//! A digest is a name that anyone may write down. That bytes really have it is another fact, and another type:
+//! see [`Verified`](super::Verified).
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
+
+use super::textual::textual;
+use super::verifier::Verifier;
 
 /// The longest digest accepted, in bytes. The grammar sets no limit; a name that becomes a file name needs one.
 const MAX_LENGTH: usize = 512;
@@ -102,16 +101,7 @@ impl Digest {
 
     /// Begins a check of bytes against this digest; `None` when the algorithm is not computable here.
     pub fn verifier(&self) -> Option<Verifier> {
-        let hasher = match self.algorithm() {
-            Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
-            Algorithm::Sha512 => Hasher::Sha512(Sha512::new()),
-            Algorithm::Other => return None,
-        };
-        Some(Verifier {
-            expected: self.clone(),
-            hasher,
-            hashed: 0,
-        })
+        Verifier::new(self)
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -119,7 +109,8 @@ impl Digest {
         self.0.split_once(':').unwrap_or(("", &self.0))
     }
 
-    fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
+    /// The digest a hash function came to.
+    pub(super) fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
         Self(format!("{algorithm}:{}", hex::encode(hash)).into())
     }
 }
@@ -175,136 +166,4 @@ fn check_hex(algorithm: &'static str, expected: usize, text: &str) -> Result<(),
     Ok(())
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// As [`Display`](fmt::Display): logs and test failures read better without quotes.
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = DigestError;
-
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.0.as_ref().into()
-    }
-}
-
-/// A running hash over bytes that claim to match a digest.
-///
-/// Feed every byte once and in order, then ask [`finish`](Self::finish).
-#[derive(Clone)]
-pub struct Verifier {
-    expected: Digest,
-    hasher: Hasher,
-    hashed: u64,
-}
-
-#[derive(Clone)]
-enum Hasher {
-    Sha256(Sha256),
-    Sha512(Sha512),
-}
-
-impl Verifier {
-    /// Checks bytes already in memory; `None` when the algorithm of `digest` is not computable here.
-    pub fn verify(digest: &Digest, bytes: &[u8]) -> Option<Result<Verified, Mismatch>> {
-        let mut verifier = digest.verifier()?;
-        verifier.update(bytes);
-        Some(verifier.finish())
-    }
-
-    /// Hashes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.hasher {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::Sha512(hasher) => hasher.update(bytes),
-        }
-        self.hashed += bytes.len() as u64;
-    }
-
-    /// Bytes hashed so far: the offset the next [`update`](Self::update) continues from.
-    pub fn hashed(&self) -> u64 {
-        self.hashed
-    }
-
-    /// The digest the bytes must match.
-    pub fn expected(&self) -> &Digest {
-        &self.expected
-    }
-
-    /// Ends the check over exactly the bytes hashed so far.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when the bytes belong to another digest. They must not be kept or completed.
-    pub fn finish(self) -> Result<Verified, Mismatch> {
-        let actual = match self.hasher {
-            Hasher::Sha256(hasher) => Digest::from_hash("sha256", &hasher.finalize()),
-            Hasher::Sha512(hasher) => Digest::from_hash("sha512", &hasher.finalize()),
-        };
-        if actual == self.expected {
-            Ok(Verified {
-                digest: self.expected,
-                size: self.hashed,
-            })
-        } else {
-            Err(Mismatch {
-                expected: self.expected,
-                actual,
-                size: self.hashed,
-            })
-        }
-    }
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("expected", &self.expected)
-            .field("hashed", &self.hashed)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Proof that bytes were hashed and match their digest. Made by [`Verifier::finish`] and by nothing else.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Verified {
-    digest: Digest,
-    size: u64,
-}
-
-impl Verified {
-    /// The digest the bytes match.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// Number of bytes that were hashed.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-}
-
-/// Bytes that are not what their digest says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("digest mismatch: expected {expected}, got {actual} over {size} bytes")]
-pub struct Mismatch {
-    /// The digest that was asked for.
-    pub expected: Digest,
-    /// The digest of the bytes that came.
-    pub actual: Digest,
-    /// Number of bytes that came.
-    pub size: u64,
-}
+textual!(Digest, DigestError);

@@ -3,12 +3,13 @@
 //! Kept without parameters and in lower case, because registries disagree about both and clients compare
 //! bytes. Absent on purpose: negotiation. Which type may answer which `Accept` is a policy of the mirror.
 
-use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::textual::textual;
 
 /// The longest media type accepted, in bytes (RFC 6838 section 4.2 allows 127 for each side of the `/`).
 const MAX_LENGTH: usize = 255;
@@ -175,28 +176,4 @@ impl Hash for MediaType {
     }
 }
 
-impl fmt::Display for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl TryFrom<String> for MediaType {
-    type Error = MediaTypeError;
-
-    fn try_from(text: String) -> Result<Self, MediaTypeError> {
-        text.parse()
-    }
-}
-
-impl From<MediaType> for String {
-    fn from(media_type: MediaType) -> Self {
-        media_type.as_str().into()
-    }
-}
+textual!(MediaType, MediaTypeError);

@@ -1,23 +1,19 @@
-//! Repository names, tags and references (OCI distribution spec, Pulling manifests).
+//! Repository names (OCI distribution spec, Pulling manifests).
 //!
-//! Each is parsed once, at the edge; a value of these types is valid by construction, so no room behind
-//! checks a name again. Names hold no `..`, no `//`, no encoding and no uppercase, which is what makes them fit
-//! to be part of a path, a key and an access rule alike.
+//! A name is parsed once, at the edge; nothing behind checks it again. It holds no `..`, no `//`, no encoding and
+//! no uppercase, which is what makes it fit to be part of a path, a key and an access rule alike.
 //!
 //! Absent on purpose: hosts and ports. Which upstream a name belongs to is decided before it gets here.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Digest, DigestError};
+use super::textual::textual;
 
 /// The longest repository name, in bytes.
 const MAX_NAME: usize = 255;
-/// The longest tag, in bytes.
-const MAX_TAG: usize = 128;
 /// Where Docker Hub keeps repositories whose name has only one component.
 const LIBRARY: &str = "library/";
 
@@ -125,143 +121,4 @@ fn check_component(component: &str) -> Result<(), NameError> {
     }
 }
 
-/// A tag such as `3.19` or `sha256-<hex>.sig`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Tag(Arc<str>);
-
-/// Why a text is not a tag.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagError {
-    /// Nothing at all.
-    #[error("the tag is empty")]
-    Empty,
-    /// More than 128 bytes.
-    #[error("a tag is at most {MAX_TAG} bytes long, not {0}")]
-    TooLong(usize),
-    /// The first character is `.` or `-`.
-    #[error("a tag begins with a letter, a digit or an underscore")]
-    First,
-    /// A character outside ASCII letters, digits, `.`, `_` and `-`.
-    #[error("a tag cannot hold {0:?}")]
-    Character(char),
-}
-
-impl Tag {
-    /// The tag as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Tag {
-    type Err = TagError;
-
-    fn from_str(text: &str) -> Result<Self, TagError> {
-        if text.is_empty() {
-            return Err(TagError::Empty);
-        }
-        if text.len() > MAX_TAG {
-            return Err(TagError::TooLong(text.len()));
-        }
-        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if let Some(other) = text.chars().find(|c| !allowed(c)) {
-            return Err(TagError::Character(other));
-        }
-        if text.starts_with(['.', '-']) {
-            return Err(TagError::First);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-/// What a manifest is asked for by: a tag, which may move, or a digest, which cannot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Reference {
-    /// A name that upstream may point elsewhere.
-    Tag(Tag),
-    /// The content itself.
-    Digest(Digest),
-}
-
-/// Why a text is neither a tag nor a digest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReferenceError {
-    /// It has no `:` and is not a tag.
-    #[error(transparent)]
-    Tag(#[from] TagError),
-    /// It has a `:` and is not a digest.
-    #[error(transparent)]
-    Digest(#[from] DigestError),
-}
-
-impl FromStr for Reference {
-    type Err = ReferenceError;
-
-    /// A `:` cannot occur in a tag, so it always announces a digest; `sha256-<hex>` is a tag.
-    fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        if text.contains(':') {
-            Ok(Self::Digest(text.parse()?))
-        } else {
-            Ok(Self::Tag(text.parse()?))
-        }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(tag) => tag.fmt(f),
-            Self::Digest(digest) => digest.fmt(f),
-        }
-    }
-}
-
-impl TryFrom<String> for Reference {
-    type Error = ReferenceError;
-
-    fn try_from(text: String) -> Result<Self, ReferenceError> {
-        text.parse()
-    }
-}
-
-impl From<Reference> for String {
-    fn from(reference: Reference) -> Self {
-        reference.to_string()
-    }
-}
-
-/// The conversions a textual name needs, the same for both.
-macro_rules! textual {
-    ($name:ident, $error:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $error;
-
-            fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.as_ref().into()
-            }
-        }
-    };
-}
-
 textual!(Repository, NameError);
-textual!(Tag, TagError);

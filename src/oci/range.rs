@@ -1,10 +1,9 @@
-//! Byte ranges as HTTP writes them (RFC 9110 section 14).
+//! Byte ranges as HTTP asks for them (RFC 9110 sections 14.1 and 14.2).
 //!
 //! Ranges are answered in the order they were asked, none merged with another: partial pulls count the parts
 //! they get and fail when the number differs. Absent on purpose: multipart bodies, which are the server's.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// The most ranges one header may name. Partial pulls of large blobs ask for up to this many.
 const MAX_RANGES: usize = 1024;
@@ -137,89 +136,13 @@ impl fmt::Display for RangeSpec {
     }
 }
 
-/// Where the bytes of a 206 answer belong (RFC 9110 section 14.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContentRange {
-    /// The bytes in the answer. Never empty: the header cannot say so.
-    pub range: ByteRange,
-    /// The size of the whole content in bytes, when told.
-    pub size: Option<u64>,
-}
-
-/// Why a text is not the range of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContentRangeError {
-    /// Not `bytes a-b/size`, or the numbers contradict each other.
-    #[error("malformed Content-Range")]
-    Malformed,
-    /// `bytes */size`: the answer says that the request matched nothing.
-    #[error("range not satisfiable, the content has {size} bytes")]
-    Unsatisfied {
-        /// The size of the content in bytes.
-        size: u64,
-    },
-}
-
-impl ContentRange {
-    /// The header value that goes with 416.
-    pub fn unsatisfied(size: u64) -> String {
-        format!("bytes */{size}")
-    }
-}
-
-impl fmt::Display for ContentRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bytes {}-{}/",
-            self.range.start,
-            self.range.end.saturating_sub(1)
-        )?;
-        match self.size {
-            Some(size) => write!(f, "{size}"),
-            None => f.write_str("*"),
-        }
-    }
-}
-
-impl FromStr for ContentRange {
-    type Err = ContentRangeError;
-
-    fn from_str(value: &str) -> Result<Self, ContentRangeError> {
-        use ContentRangeError::Malformed;
-
-        let (unit, rest) = value.trim().split_once(' ').ok_or(Malformed)?;
-        let (range, size) = rest.trim().split_once('/').ok_or(Malformed)?;
-        if !unit.eq_ignore_ascii_case("bytes") {
-            return Err(Malformed);
-        }
-        let size = match size {
-            "*" => None,
-            number => Some(parse_exact(number).ok_or(Malformed)?),
-        };
-        if range == "*" {
-            return Err(size.map_or(Malformed, |size| ContentRangeError::Unsatisfied { size }));
-        }
-        let (first, last) = range.split_once('-').ok_or(Malformed)?;
-        let start = parse_exact(first).ok_or(Malformed)?;
-        let end = parse_exact(last)
-            .and_then(|last| last.checked_add(1))
-            .ok_or(Malformed)?;
-        let range = ByteRange { start, end };
-        if range.is_empty() || size.is_some_and(|size| end > size) {
-            return Err(Malformed);
-        }
-        Ok(Self { range, size })
-    }
-}
-
 /// Digits only (`u64::from_str` would take a sign); too large a number becomes the largest.
 fn parse_number(text: &str) -> Option<u64> {
     is_digits(text).then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Digits only, and within 64 bits.
-fn parse_exact(text: &str) -> Option<u64> {
+pub(super) fn parse_exact(text: &str) -> Option<u64> {
     if is_digits(text) {
         text.parse().ok()
     } else {
