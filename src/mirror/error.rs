@@ -19,6 +19,9 @@ pub enum MirrorError {
     /// The bytes are here, and they are no manifest.
     #[error("{0} is not a manifest: {1}")]
     NotAManifest(Digest, Arc<ManifestError>),
+    /// The bytes are here, and too many for a manifest: size in bytes.
+    #[error("{0} is not a manifest: it has {1} bytes")]
+    TooLarge(Digest, u64),
     /// The fill ended without content.
     #[error(transparent)]
     Fill(#[from] FillError),
@@ -52,7 +55,7 @@ impl MirrorError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
-            Self::NotAManifest(..) => Outcome::Negative,
+            Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Negative,
             Self::Abandoned | Self::Fill(FillError::Abandoned) => Outcome::Error(Who::Mirror),
             Self::Fill(FillError::Store(_)) => Outcome::Error(Who::Store),
             Self::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {

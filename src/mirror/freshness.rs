@@ -13,7 +13,7 @@ pub struct TagPolicy {
 
 /// What to do with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
+pub(super) enum Freshness {
     /// Serve it; upstream is not asked.
     Fresh,
     /// Ask upstream; if it is out, the record may stand in.
@@ -25,7 +25,7 @@ pub enum Freshness {
 /// Judges a record that upstream confirmed at `checked_at`, both times in seconds since the Unix epoch.
 ///
 /// A record from the future (the clock was set back) has age zero: it is asked about again within `ttl`.
-pub fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
+pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
     let age = Duration::from_secs(now.saturating_sub(checked_at));
     if age < policy.ttl {
         Freshness::Fresh

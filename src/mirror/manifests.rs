@@ -119,8 +119,7 @@ impl Mirror {
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         let Answer { value: blob, outcome } = self.obtain(origin, digest, feed).await?;
         if blob.size() > MANIFEST_LIMIT {
-            let too_large = crate::oci::ManifestError::TooLarge { size: blob.size() };
-            return Err(MirrorError::NotAManifest(digest.clone(), Arc::new(too_large)));
+            return Err(MirrorError::TooLarge(digest.clone(), blob.size()));
         }
         let bytes = Bytes::from(blob.read_whole().await?);
         let manifest = Manifest::parse(&bytes, None)

@@ -24,10 +24,6 @@ impl Joined {
         Self { fill, fetcher }
     }
 
-    pub(in crate::mirror) fn fill(&self) -> &Fill {
-        &self.fill
-    }
-
     /// Waits until an answer may begin, and gives the blob's size in bytes.
     ///
     /// Bounded by the fetch, whose every wait is bounded.

@@ -22,11 +22,10 @@ mod follower;
 mod state;
 mod table;
 
-pub use follower::Follower;
+pub use follower::{Follower, Joined};
 pub use state::FillError;
 
 pub(super) use fetch::{Feed, Fetcher};
-pub(super) use follower::Joined;
 pub(super) use table::{Entered, FillTable};
 
 /// Bytes at a blob's end that no follower gets before the digest matches: the last 64 KiB. A smaller blob is

@@ -107,11 +107,6 @@ impl FillTable {
         Ok(Entered::Began(fill))
     }
 
-    /// Whether a fill of `digest` is under way.
-    pub(in crate::mirror) fn holds(&self, digest: &Digest) -> bool {
-        self.fills.lock().contains_key(digest)
-    }
-
     /// Takes a fill out, after its commit or its failure and after its file is gone.
     pub(super) fn leave(&self, digest: &Digest) {
         let mut fills = self.fills.lock();
