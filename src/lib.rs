@@ -2,5 +2,6 @@
 
 pub mod mirror;
 pub mod oci;
+pub mod server;
 pub mod store;
 pub mod upstream;

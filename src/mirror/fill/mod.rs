@@ -31,6 +31,3 @@ pub(super) use table::{Entered, FillTable};
 /// Bytes at a blob's end that no follower gets before the digest matches: the last 64 KiB. A smaller blob is
 /// held back whole, so a wrong one is an error instead of a cut connection.
 pub(super) const HOLD_BACK: u64 = 64 * 1024;
-
-#[cfg(test)]
-mod tests;

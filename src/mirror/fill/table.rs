@@ -107,6 +107,12 @@ impl FillTable {
         Ok(Entered::Began(fill))
     }
 
+    /// Whether no fill is under way.
+    #[cfg(test)]
+    pub(in crate::mirror) fn is_empty(&self) -> bool {
+        self.fills.lock().is_empty()
+    }
+
     /// Takes a fill out, after its commit or its failure and after its file is gone.
     pub(super) fn leave(&self, digest: &Digest) {
         let mut fills = self.fills.lock();
