@@ -172,3 +172,6 @@ impl fmt::Display for Challenge {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,80 @@ impl FromStr for ContentRange {
         Ok(Self { range, size })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_servers_send() {
+        let parsed = |start, end, size| {
+            Ok(ContentRange {
+                range: ByteRange::new(start, end),
+                size,
+            })
+        };
+        for (value, expected) in [
+            ("bytes 0-9/100", parsed(0, 10, Some(100))),
+            ("bytes 90-99/100", parsed(90, 100, Some(100))),
+            ("bytes 0-0/*", parsed(0, 1, None)),
+            ("Bytes  0-9/100 ", parsed(0, 10, Some(100))),
+            (
+                "bytes */100",
+                Err(ContentRangeError::Unsatisfied { size: 100 }),
+            ),
+            ("bytes */*", Err(ContentRangeError::Malformed)),
+            ("bytes 90-100/100", Err(ContentRangeError::Malformed)),
+            ("bytes 9-0/100", Err(ContentRangeError::Malformed)),
+            ("bytes 0-/100", Err(ContentRangeError::Malformed)),
+            ("bytes -9/100", Err(ContentRangeError::Malformed)),
+            ("bytes 0-9", Err(ContentRangeError::Malformed)),
+            ("bytes 0-9/", Err(ContentRangeError::Malformed)),
+            ("bytes=0-9/100", Err(ContentRangeError::Malformed)),
+            ("chunks 0-9/100", Err(ContentRangeError::Malformed)),
+            (
+                "bytes 0-18446744073709551615/*",
+                Err(ContentRangeError::Malformed),
+            ),
+            (
+                "bytes 0-9/99999999999999999999",
+                Err(ContentRangeError::Malformed),
+            ),
+            ("bytes +0-9/100", Err(ContentRangeError::Malformed)),
+            ("", Err(ContentRangeError::Malformed)),
+        ] {
+            assert_eq!(value.parse::<ContentRange>(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_unsatisfied_range_names_the_size() {
+        assert_eq!(ContentRange::unsatisfied(42), "bytes */42");
+        assert_eq!(
+            ContentRange::unsatisfied(42).parse::<ContentRange>(),
+            Err(ContentRangeError::Unsatisfied { size: 42 })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(start in 0..u64::MAX, length in 1..u64::MAX, size: Option<u64>) {
+            let end = start.saturating_add(length);
+            let size = size.map(|size| size.max(end));
+            let range = ContentRange { range: ByteRange::new(start, end), size };
+            prop_assert_eq!(range.to_string().parse::<ContentRange>().unwrap(), range);
+        }
+
+        #[test]
+        fn what_parses_is_consistent(text in "bytes [0-9*]{0,3}-?[0-9*]{0,3}/?[0-9*]{0,3}|.{0,24}") {
+            if let Ok(ContentRange { range, size }) = text.parse() {
+                prop_assert!(!range.is_empty());
+                prop_assert!(size.is_none_or(|size| range.end <= size));
+            }
+        }
+    }
+}

@@ -167,3 +167,107 @@ fn check_hex(algorithm: &'static str, expected: usize, text: &str) -> Result<(),
 }
 
 textual!(Digest, DigestError);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn grammar() {
+        let long = "a".repeat(505);
+        let ok = |algorithm: &str, encoded: &str| format!("{algorithm}:{encoded}");
+        for text in [
+            ok("sha256", HEX),
+            ok("sha512", &HEX.repeat(2)),
+            ok("blake3", HEX),
+            ok("sha256+b64u", "LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564"),
+            ok(
+                "multihash+base58",
+                "QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
+            ),
+            ok("sha384", "A="),
+            ok("foobar", &long),
+        ] {
+            assert_eq!(text.parse::<Digest>().unwrap().as_str(), text);
+        }
+
+        let length = |algorithm, expected, found| DigestError::Length {
+            algorithm,
+            expected,
+            found,
+        };
+        for (text, error) in [
+            (HEX.into(), DigestError::NoSeparator),
+            (String::new(), DigestError::NoSeparator),
+            (ok("", HEX), DigestError::Algorithm),
+            (ok("SHA256", HEX), DigestError::Algorithm),
+            (ok("sha..256", HEX), DigestError::Algorithm),
+            (ok("sha+", HEX), DigestError::Algorithm),
+            (ok("../sha", HEX), DigestError::Algorithm),
+            (ok("other", ""), DigestError::Encoded),
+            (ok("other", "a/b"), DigestError::Encoded),
+            (ok("other", "a.b"), DigestError::Encoded),
+            (ok("other", "a:b"), DigestError::Encoded),
+            (
+                ok("sha256", &HEX.to_uppercase()),
+                DigestError::NotLowercaseHex("sha256"),
+            ),
+            (
+                ok("sha256", &HEX.replace('e', "g")),
+                DigestError::NotLowercaseHex("sha256"),
+            ),
+            (ok("sha256", &HEX[1..]), length("sha256", 64, 63)),
+            (ok("sha256", ""), length("sha256", 64, 0)),
+            (ok("sha512", HEX), length("sha512", 128, 64)),
+            (ok("foobars", &long), DigestError::TooLong(513)),
+        ] {
+            assert_eq!(text.parse::<Digest>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_and_algorithms() {
+        let digest = Digest::sha256_of(b"");
+        assert_eq!(digest.to_string(), format!("sha256:{HEX}"));
+        assert_eq!(digest.algorithm(), Algorithm::Sha256);
+        assert_eq!((digest.algorithm_name(), digest.encoded()), ("sha256", HEX));
+
+        let digest: Digest = "sha256+b64u:abc".parse().unwrap();
+        assert_eq!(digest.algorithm(), Algorithm::Other);
+        assert_eq!(
+            (digest.algorithm_name(), digest.encoded()),
+            ("sha256+b64u", "abc")
+        );
+        assert!(!digest.is_verifiable());
+    }
+
+    #[test]
+    fn an_invalid_digest_does_not_deserialise() {
+        assert!(serde_json::from_str::<Digest>(r#""sha256:00""#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(digest in strategies::digest()) {
+            prop_assert_eq!(&digest.to_string().parse::<Digest>().unwrap(), &digest);
+            let json = serde_json::to_string(&digest).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Digest>(&json).unwrap(), &digest);
+        }
+
+        #[test]
+        fn what_parses_is_safe_as_a_file_name(text in "[a-z0-9:./+=_%\\\\-]{0,20}|.{0,20}") {
+            if let Ok(digest) = text.parse::<Digest>() {
+                prop_assert_eq!(digest.as_str(), text);
+                prop_assert!(!digest.as_str().contains(['/', '\\', '%']));
+                prop_assert!(!digest.as_str().contains(".."));
+            }
+        }
+    }
+}

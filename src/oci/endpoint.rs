@@ -161,3 +161,6 @@ fn parse_reference(text: &str) -> Result<Reference, EndpointError> {
         ReferenceError::Digest(error) => error.into(),
     })
 }
+
+#[cfg(test)]
+mod tests;

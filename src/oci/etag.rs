@@ -50,3 +50,81 @@ fn next_tag(list: &str) -> Option<(&str, &str)> {
     let (bare, behind) = opaque.split_once(',').unwrap_or((opaque, ""));
     Some((bare.trim_end(), behind))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_digest_matches() {
+        let digest = Digest::sha256_of(b"a");
+        let other = Digest::sha256_of(b"b");
+        for value in [
+            format!("\"{digest}\""),
+            format!("W/\"{digest}\""),
+            format!("{digest}"),
+            format!("W/{digest}"),
+            format!("\"{other}\", \"{digest}\""),
+            format!("\"{other}\",W/\"{digest}\""),
+            format!("{other} , {digest} "),
+            format!(", ,\"{digest}\""),
+            format!("\"a,b\", \"{digest}\""),
+            " * ".into(),
+        ] {
+            assert!(matches(&value, &digest), "{value}");
+        }
+    }
+
+    #[test]
+    fn anything_else_does_not_match() {
+        let digest = Digest::sha256_of(b"a");
+        let other = Digest::sha256_of(b"b");
+        for value in [
+            String::new(),
+            ",".into(),
+            "\"*\"".into(),
+            format!("\"{other}\""),
+            format!("\"{digest}"),
+            format!("\"x{digest}\""),
+            // One opaque tag that happens to hold commas.
+            format!("\"a,{digest},b\""),
+            format!("w/\"{digest}\""),
+            format!("\"{}\"", digest.encoded()),
+        ] {
+            assert!(!matches(&value, &digest), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_range_needs_the_strong_form() {
+        let digest = Digest::sha256_of(b"a");
+        assert!(matches_strongly(&quoted(&digest), &digest));
+        assert!(matches_strongly(&format!(" {} ", quoted(&digest)), &digest));
+        for value in [
+            format!("W/\"{digest}\""),
+            digest.to_string(),
+            format!("\"{digest}\", \"{digest}\""),
+            "*".into(),
+            "\"".into(),
+            "Sat, 29 Oct 1994 19:43:31 GMT".into(),
+        ] {
+            assert!(!matches_strongly(&value, &digest), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_digest_matches_itself_only(a in strategies::digest(), b in strategies::digest()) {
+            prop_assert!(matches(&quoted(&a), &a) && matches_strongly(&quoted(&a), &a));
+            prop_assert_eq!(matches(&quoted(&a), &b), a == b);
+        }
+
+        #[test]
+        fn any_text_is_read(text in "[\", W/*a,]{0,16}|.{0,24}", digest in strategies::digest()) {
+            prop_assert_eq!(matches(&text, &digest), text.trim() == "*");
+        }
+    }
+}

@@ -164,3 +164,6 @@ fn references(
         ManifestKind::Schema1 => Ok(Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,3 +177,100 @@ impl Hash for MediaType {
 }
 
 textual!(MediaType, MediaTypeError);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn media_type(text: &str) -> MediaType {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn parameters_and_case_do_not_count() {
+        for text in [
+            "application/vnd.oci.image.index.v1+json",
+            "application/vnd.oci.image.index.v1+json; charset=utf-8",
+            " Application/Vnd.OCI.Image.Index.V1+JSON ;x=\"a/b;c\"",
+        ] {
+            assert_eq!(media_type(text), MediaType::OCI_INDEX, "{text}");
+        }
+        assert_eq!(media_type("Text/HTML; charset=x").as_str(), "text/html");
+    }
+
+    #[test]
+    fn refuses_what_is_no_type() {
+        for text in [
+            "",
+            "text",
+            "/",
+            "text/",
+            "/html",
+            "a/b/c",
+            "a b/c",
+            "*/*",
+            "text/html, text/plain",
+            "a/\u{e9}",
+        ] {
+            assert_eq!(text.parse::<MediaType>(), Err(MediaTypeError), "{text}");
+        }
+        assert_eq!(
+            format!("a/{}", "b".repeat(254)).parse::<MediaType>(),
+            Err(MediaTypeError)
+        );
+    }
+
+    #[test]
+    fn manifests_and_indexes() {
+        for text in ANY_MANIFEST_ACCEPT.iter().filter(|text| **text != "*/*") {
+            assert!(media_type(text).is_manifest(), "{text}");
+        }
+        for text in MANIFEST_ACCEPT {
+            assert!(
+                media_type(text).is_manifest() && !media_type(text).is_schema1(),
+                "{text}"
+            );
+        }
+        for text in [
+            "application/json",
+            "text/plain",
+            MediaType::OCTET_STREAM.as_str(),
+            MediaType::DOCKER_CONFIG.as_str(),
+        ] {
+            assert!(!media_type(text).is_manifest(), "{text}");
+        }
+        let indexes: Vec<_> = MediaType::KNOWN
+            .into_iter()
+            .filter(MediaType::is_index)
+            .collect();
+        assert_eq!(
+            indexes,
+            [MediaType::OCI_INDEX, MediaType::DOCKER_MANIFEST_LIST]
+        );
+    }
+
+    #[test]
+    fn a_known_type_equals_and_hashes_as_its_text() {
+        use std::collections::HashSet;
+
+        let spelled = MediaType(Text::Other(MediaType::OCI_INDEX.as_str().into()));
+        assert!(HashSet::from([MediaType::OCI_INDEX]).contains(&spelled));
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_normal_and_stays(text in "[A-Za-z0-9/+.; =-]{0,24}|.{0,12}") {
+            if let Ok(parsed) = text.parse::<MediaType>() {
+                prop_assert!(!parsed.as_str().contains([';', ' ']));
+                prop_assert_eq!(parsed.as_str(), parsed.as_str().to_ascii_lowercase());
+                prop_assert_eq!(&media_type(parsed.as_str()), &parsed);
+                let json = serde_json::to_string(&parsed).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<MediaType>(&json).unwrap(), &parsed);
+            }
+        }
+    }
+}

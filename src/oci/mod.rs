@@ -17,6 +17,8 @@ mod path;
 mod range;
 mod range_set;
 mod reference;
+#[cfg(test)]
+pub(crate) mod strategies;
 mod textual;
 mod verifier;
 

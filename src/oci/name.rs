@@ -122,3 +122,115 @@ fn check_component(component: &str) -> Result<(), NameError> {
 }
 
 textual!(Repository, NameError);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    fn name(text: &str) -> Repository {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn grammar() {
+        let longest = "a".repeat(MAX_NAME);
+        for text in [
+            "a",
+            "0",
+            "alpine",
+            "library/alpine",
+            "a/b/c/d/e",
+            "a.b",
+            "a_b",
+            "a__b",
+            "a-b",
+            "a---b",
+            "a.b_c__d-e",
+            "ghcr.io/o/r",
+            "a/manifests",
+            "blobs/uploads",
+            "tags/list",
+            &longest,
+        ] {
+            assert_eq!(name(text).as_str(), text);
+        }
+
+        let too_long = "a".repeat(MAX_NAME + 1);
+        for (text, error) in [
+            ("", NameError::Empty),
+            (&too_long, NameError::TooLong(256)),
+            ("/a", NameError::EmptyComponent),
+            ("a/", NameError::EmptyComponent),
+            ("a//b", NameError::EmptyComponent),
+            ("Alpine", NameError::Uppercase),
+            ("a/B", NameError::Uppercase),
+            ("localhost:5000/a", NameError::Character(':')),
+            ("a b", NameError::Character(' ')),
+            ("a%2fb", NameError::Character('%')),
+            ("a\\b", NameError::Character('\\')),
+            ("a\0", NameError::Character('\0')),
+            ("caf\u{e9}", NameError::Character('\u{e9}')),
+            (".", NameError::Separator),
+            ("..", NameError::Separator),
+            ("a/../b", NameError::Separator),
+            (".a", NameError::Separator),
+            ("a.", NameError::Separator),
+            ("-a", NameError::Separator),
+            ("a_", NameError::Separator),
+            ("_catalog", NameError::Separator),
+            ("a..b", NameError::Separator),
+            ("a___b", NameError::Separator),
+            ("a._b", NameError::Separator),
+            ("a-_b", NameError::Separator),
+        ] {
+            assert_eq!(text.parse::<Repository>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn components() {
+        assert_eq!(name("ghcr.io/o/r").first_component(), "ghcr.io");
+        assert_eq!(
+            name("ghcr.io/o/r").without_first_component(),
+            Some(name("o/r"))
+        );
+        assert_eq!(name("alpine").first_component(), "alpine");
+        assert_eq!(name("alpine").without_first_component(), None);
+        assert!(name("alpine").is_single_component());
+        assert!(!name("library/alpine").is_single_component());
+    }
+
+    #[test]
+    fn single_components_live_in_the_library() {
+        assert_eq!(name("alpine").in_library(), name("library/alpine"));
+        assert_eq!(name("library/alpine").in_library(), name("library/alpine"));
+        assert_eq!(name("org/app").in_library(), name("org/app"));
+        let fits = name(&"a".repeat(247));
+        assert_eq!(fits.in_library().as_str().len(), MAX_NAME);
+        let too_long = name(&"a".repeat(248));
+        assert_eq!(too_long.in_library(), too_long);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(repository in strategies::repository()) {
+            prop_assert_eq!(&name(repository.as_str()), &repository);
+            let json = serde_json::to_string(&repository).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Repository>(&json).unwrap(), &repository);
+        }
+
+        #[test]
+        fn what_parses_is_safe_as_a_path(text in "[ab0._/-]{0,8}|.{0,12}") {
+            if let Ok(repository) = text.parse::<Repository>() {
+                prop_assert_eq!(repository.as_str(), &text);
+                prop_assert!(!text.contains("..") && !text.contains("//") && !text.starts_with('/'));
+                prop_assert!(repository.in_library().as_str().parse::<Repository>().is_ok());
+            }
+        }
+    }
+}

@@ -63,3 +63,54 @@ fn decode(raw: &str) -> Result<Cow<'_, str>, PathError> {
 fn begins_with_hex(text: &str) -> bool {
     matches!(text.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_once_and_after_the_split() {
+        for (raw, expected) in [
+            ("", vec![""]),
+            ("a/b", vec!["a", "b"]),
+            ("a/b/", vec!["a", "b", ""]),
+            ("sha256%3Aab/%61", vec!["sha256:ab", "a"]),
+            ("a%2Fb/c", vec!["a/b", "c"]),
+            ("a%252Fb", vec!["a%2Fb"]),
+            ("%C3%A9", vec!["\u{e9}"]),
+        ] {
+            let expected = expected.into_iter().map(Cow::from).collect();
+            assert_eq!(segments(raw), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_mean_two_things() {
+        for (raw, error) in [
+            ("/", PathError::EmptySegment),
+            ("a//b", PathError::EmptySegment),
+            ("a//", PathError::EmptySegment),
+            ("/a", PathError::EmptySegment),
+            ("a/./b", PathError::DotSegment),
+            ("a/../b", PathError::DotSegment),
+            ("a/..", PathError::DotSegment),
+            ("a/%2e%2E/b", PathError::DotSegment),
+            ("a/.%2e/b", PathError::DotSegment),
+            ("a/..%2fb", PathError::DotSegment),
+            ("a\\b", PathError::Character),
+            ("a%5cb", PathError::Character),
+            ("a%00b", PathError::Character),
+            ("a\0b", PathError::Character),
+            ("a%0d%0ab", PathError::Character),
+            ("a%7fb", PathError::Character),
+            ("%ff", PathError::NotUtf8),
+            ("%c0%ae%c0%ae", PathError::NotUtf8),
+            ("%", PathError::Escape),
+            ("a%2", PathError::Escape),
+            ("a%zzb", PathError::Escape),
+            ("a%2/b", PathError::Escape),
+        ] {
+            assert_eq!(segments(raw), Err(error), "{raw:?}");
+        }
+    }
+}

@@ -158,3 +158,6 @@ fn is_digits(text: &str) -> bool {
 fn trim_blank(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
+
+#[cfg(test)]
+mod tests;

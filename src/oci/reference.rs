@@ -120,3 +120,77 @@ impl From<Reference> for String {
         reference.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn tag_grammar() {
+        let longest = "a".repeat(MAX_TAG);
+        let signature = format!("sha256-{HEX}.sig");
+        for text in [
+            "latest", "3.19", "_", "A-b.C_d", "0", HEX, &signature, &longest,
+        ] {
+            assert_eq!(text.parse::<Tag>().unwrap().as_str(), text);
+        }
+
+        let too_long = "a".repeat(MAX_TAG + 1);
+        for (text, error) in [
+            ("", TagError::Empty),
+            (&too_long, TagError::TooLong(129)),
+            (".a", TagError::First),
+            ("-a", TagError::First),
+            ("..", TagError::First),
+            ("a:b", TagError::Character(':')),
+            ("a/b", TagError::Character('/')),
+            ("a+b", TagError::Character('+')),
+            ("a\0", TagError::Character('\0')),
+            ("\u{e9}", TagError::Character('\u{e9}')),
+        ] {
+            assert_eq!(text.parse::<Tag>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_colon_announces_a_digest() {
+        let digest = format!("sha256:{HEX}");
+        assert!(matches!(digest.parse(), Ok(Reference::Digest(_))));
+        assert!(matches!(
+            format!("sha256-{HEX}").parse(),
+            Ok(Reference::Tag(_))
+        ));
+        assert!(matches!(HEX.parse(), Ok(Reference::Tag(_))));
+        assert!(matches!(
+            "a:b/c".parse::<Reference>(),
+            Err(ReferenceError::Digest(_))
+        ));
+        assert!(matches!(
+            "a/b".parse::<Reference>(),
+            Err(ReferenceError::Tag(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(reference in strategies::reference()) {
+            prop_assert_eq!(&reference.to_string().parse::<Reference>().unwrap(), &reference);
+            let json = serde_json::to_string(&reference).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Reference>(&json).unwrap(), &reference);
+        }
+
+        #[test]
+        fn what_parses_is_kept_as_it_is(text in "[a0._:-]{0,8}|.{0,12}") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string(), text);
+            }
+        }
+    }
+}

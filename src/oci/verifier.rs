@@ -128,3 +128,76 @@ pub struct Mismatch {
     /// Number of bytes that came.
     pub size: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EMPTY_SHA512: &str = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce\
+        47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+
+    #[test]
+    fn verifies_known_hashes() {
+        let abc: Digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            .parse()
+            .unwrap();
+        let verified = Verifier::verify(&abc, b"abc").unwrap().unwrap();
+        assert_eq!((verified.digest(), verified.size()), (&abc, 3));
+
+        let empty: Digest = EMPTY_SHA512.parse().unwrap();
+        assert_eq!(Verifier::verify(&empty, b"").unwrap().unwrap().size(), 0);
+    }
+
+    #[test]
+    fn a_mismatch_names_both_digests() {
+        let expected = Digest::sha256_of(b"right");
+        let mismatch = Verifier::verify(&expected, b"wrong!").unwrap().unwrap_err();
+        assert_eq!(
+            mismatch,
+            Mismatch {
+                expected,
+                actual: Digest::sha256_of(b"wrong!"),
+                size: 6
+            }
+        );
+    }
+
+    #[test]
+    fn a_wrong_sha512_is_reported_as_sha512() {
+        let expected: Digest = EMPTY_SHA512.parse().unwrap();
+        let mismatch = Verifier::verify(&expected, b"x").unwrap().unwrap_err();
+        assert_eq!(mismatch.actual.algorithm(), Algorithm::Sha512);
+    }
+
+    #[test]
+    fn an_unknown_algorithm_has_no_verifier() {
+        let digest: Digest = "blake3:00".parse().unwrap();
+        assert!(digest.verifier().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..10)) {
+            let whole = pieces.concat();
+            let digest = Digest::sha256_of(&whole);
+            let mut verifier = digest.verifier().unwrap();
+            for piece in &pieces {
+                verifier.update(piece);
+            }
+            prop_assert_eq!(verifier.hashed(), whole.len() as u64);
+            prop_assert_eq!(verifier.finish().unwrap().size(), whole.len() as u64);
+        }
+
+        #[test]
+        fn one_changed_byte_is_noticed(mut bytes in prop::collection::vec(any::<u8>(), 1..200), at: prop::sample::Index) {
+            let digest = Digest::sha256_of(&bytes);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1;
+            prop_assert!(Verifier::verify(&digest, &bytes).unwrap().is_err());
+        }
+    }
+}

@@ -53,17 +53,14 @@ impl<'a> Cursor<'a> {
     /// `token68` (RFC 9110 section 11.2): it stands alone between the scheme and the next comma.
     pub(super) fn token68(&mut self) -> Option<&'a str> {
         let text = self.rest.strip_prefix(BLANK)?.trim_start_matches(BLANK);
-        let (text, behind) = text.split_once(',').unwrap_or((text, ""));
-        let text = text.trim_end_matches(BLANK);
-        let stem = text.trim_end_matches('=');
-        let is_token68 = !stem.is_empty()
-            && stem
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
-        is_token68.then(|| {
-            self.rest = behind;
-            text
-        })
+        let padding = text.trim_start_matches(is_token68_char);
+        let behind = padding.trim_start_matches('=');
+        let rest = behind.trim_start_matches(BLANK);
+        if padding.len() == text.len() || !(rest.is_empty() || rest.starts_with(',')) {
+            return None;
+        }
+        self.rest = rest;
+        text.get(..text.len() - behind.len())
     }
 
     fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
@@ -80,4 +77,8 @@ const BLANK: [char; 2] = [' ', '\t'];
 /// RFC 9110 section 5.6.2, `tchar`.
 fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+fn is_token68_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~+/".contains(c)
 }
