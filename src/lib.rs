@@ -1,1 +1,3 @@
 //! A pull-through caching mirror for container registries.
+
+pub mod config;
