@@ -76,10 +76,8 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<Auth, Reported> {
             let password = password_file
                 .and_then(|path| path.ok_or_else(|| section.missing("password_file")))
                 .and_then(|path| {
-                    let path = section.reading().resolve(&path);
-                    read_password(&path).map_err(|why| {
-                        section.error("password_file", format!("{} {why}", path.display()))
-                    })
+                    read_password(&section.reading().resolve(&path))
+                        .map_err(|why| section.refuse("password_file", &why))
                 });
             Ok(Auth::Own {
                 username: username?.0,
@@ -90,7 +88,8 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<Auth, Reported> {
 }
 
 /// The text of the file at `path` without the newline at its end, which editors add. An error
-/// continues a sentence that begins with the path.
+/// continues a sentence that begins with the path, and does not name it: whoever mistakes the key for
+/// one of the password itself has put that there.
 fn read_password(path: &Path) -> Result<Secret, String> {
     const LONGEST: u64 = 64 * 1024;
     let mut text = String::new();

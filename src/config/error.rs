@@ -1,7 +1,7 @@
 //! What is wrong with a config file: every fault of one reading, in the order of the file.
 //!
-//! A message may quote what the file says. It never quotes what an environment variable or a
-//! password file says.
+//! A message may quote what the file says. What came out of an environment variable is quoted only
+//! when it was understood as an address or a host name, what came out of a password file never.
 
 use std::fmt;
 

@@ -151,6 +151,12 @@ impl<'a> Section<'a> {
         self.reading.error(&self.place(key), message)
     }
 
+    /// Reports why the value of `key` cannot be used; `reason` follows the value as the file has it.
+    pub(super) fn refuse(&self, key: &'static str, reason: &str) -> Reported {
+        let value = self.lookup(key).map(|found| shown(found.value));
+        self.error(key, format!("{} {reason}", value.unwrap_or_default()))
+    }
+
     /// Where `key` is, or the head of its table if it is not there.
     pub(super) fn place(&self, key: &'static str) -> Place {
         match self.lookup(key) {

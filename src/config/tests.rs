@@ -248,7 +248,15 @@ fn variables_stand_in_values_and_are_never_shown() {
 }
 
 #[test]
-fn a_password_in_a_url_is_refused_and_never_shown() {
+fn a_password_in_the_wrong_place_is_refused_and_never_shown() {
+    let auth = r#"mode = "own", username = "bob", password_file = "${PASSWORD}""#;
+    let report = faults_beside_minimal(&format!("upstreams.\"docker.io\".auth = {{ {auth} }}"));
+    assert!(
+        report[0].contains("password_file: \"${PASSWORD}\" cannot be read: "),
+        "{report:?}"
+    );
+    assert!(!report[0].contains("hunter2"), "{report:?}");
+
     let report = faults(&MINIMAL.replace("https://", "https://bob:hunter2@"));
     assert_eq!(
         report,
@@ -286,7 +294,7 @@ fn an_own_account_has_a_name_and_a_password_file() {
         ),
         (
             "mode = \"own\", username = \"bob\", password_file = \"gone\"",
-            "gone cannot be read: ",
+            "password_file: \"gone\" cannot be read: ",
         ),
         (
             "username = \"bob\"",
