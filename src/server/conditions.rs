@@ -42,7 +42,8 @@ pub(super) fn select(method: &Method, headers: &HeaderMap, digest: &Digest, size
     let other_version = headers
         .get(IF_RANGE)
         .is_some_and(|value| !value.to_str().is_ok_and(|value| etag::matches_strongly(value, digest)));
-    if method != Method::GET || other_version {
+    // Of no bytes there is no range; the whole says so more kindly than 416.
+    if method != Method::GET || other_version || size == 0 {
         return Selection::Whole;
     }
     match range.to_str().map_or(RangeHeader::Ignored, RangeHeader::parse) {

@@ -47,6 +47,8 @@ pub(super) struct Work {
     verifier: Verifier,
     /// Bytes written and hashed: the whole prefix.
     cursor: u64,
+    /// Bytes the followers know of.
+    published: u64,
     /// How many fetches have had this work.
     fetches: u32,
 }
@@ -89,12 +91,11 @@ impl Fetcher {
 
         // An upstream that does not know ranges sends again what is already here.
         let mut again = from.saturating_sub(body.offset);
-        let mut published = work.cursor;
         loop {
             let next = match body.stream.next().now_or_never() {
                 Some(next) => next,
                 None => {
-                    published = work.publish(&guard.fill, published);
+                    work.publish(&guard.fill);
                     body.stream.next().await
                 }
             };
@@ -103,11 +104,11 @@ impl Fetcher {
             let skipped = usize::try_from(again).unwrap_or(usize::MAX).min(chunk.len());
             again -= skipped as u64;
             work.take(chunk.split_off(skipped), body.size)?;
-            if work.cursor - published >= PUBLISH_EVERY {
-                published = work.publish(&guard.fill, published);
+            if work.cursor - work.published >= PUBLISH_EVERY {
+                work.publish(&guard.fill);
             }
         }
-        work.publish(&guard.fill, published);
+        work.publish(&guard.fill);
         if let Some(announced) = body.size.filter(|&size| size != work.cursor) {
             return Err(FillError::Length { announced, sent: work.cursor });
         }
@@ -135,7 +136,7 @@ impl Fetcher {
             let digest = fill.digest().to_string();
             StoreError::new(StoreErrorKind::Misuse, "verify", digest, "unknown algorithm")
         })?;
-        Ok(Work { partial, verifier, cursor: 0, fetches: 0 })
+        Ok(Work { partial, verifier, cursor: 0, published: 0, fetches: 0 })
     }
 
     /// Releases the last bytes, commits, remembers the link, and only then leaves the table.
@@ -178,12 +179,12 @@ impl Work {
     }
 
     /// Tells the followers of all bytes written so far.
-    fn publish(&self, fill: &Fill, published: u64) -> u64 {
-        if self.cursor > published {
-            let new = ByteRange { start: published, end: self.cursor };
+    fn publish(&mut self, fill: &Fill) {
+        if self.cursor > self.published {
+            let new = ByteRange { start: self.published, end: self.cursor };
             fill.state().send_modify(|state| state.present.insert(new));
+            self.published = self.cursor;
         }
-        self.cursor
     }
 }
 

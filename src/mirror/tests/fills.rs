@@ -115,8 +115,8 @@ async fn no_client_receives_a_complete_body_whose_digest_is_wrong() {
     flipped[SIZE / 3] ^= 4;
     house.upstream.on_blob(&digest, Script::of(vec![Step::Send(Bytes::from(flipped))]));
     house.upstream.on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let clients: Vec<_> =
-        join_all((0..8).map(|_| house.mirror.blob(&origin("a"), &digest))).await;
+    let origin = origin("a");
+    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
     for client in clients {
         // The answer may have begun before the digest was known; then it ends short.
         match client {
@@ -132,7 +132,7 @@ async fn no_client_receives_a_complete_body_whose_digest_is_wrong() {
     }
     house.settle().await;
     assert!(!house.has(&digest));
-    let next = house.mirror.blob(&origin("a"), &digest).await.unwrap();
+    let next = house.mirror.blob(&origin, &digest).await.unwrap();
     assert!(drain_all(&next.value).await.0 == bytes);
 }
 
@@ -157,7 +157,8 @@ async fn an_error_reaches_every_follower() {
         Step::Fail(ErrorKind::Cut),
     ]);
     house.upstream.on_blob(&digest, script.announced(Some(SIZE as u64)));
-    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin("a"), &digest))).await;
+    let origin = origin("a");
+    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
     gate.add_permits(1);
     for client in clients {
         let (read, error) = drain_all(&client.unwrap().value).await;
@@ -177,7 +178,8 @@ async fn a_dropped_fill_is_taken_over_from_where_it_stopped() {
         house.upstream.on_blob(&digest, halves(&bytes, Step::Panic));
         let whole = Script::of(vec![Step::Send(bytes.clone())]);
         house.upstream.on_blob(&digest, Script { knows_ranges, ..whole });
-        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin("a"), &digest))).await;
+        let origin = origin("a");
+        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
         let reads = clients.iter().map(|client| drain_all(&client.as_ref().unwrap().value));
         for (read, error) in join_all(reads).await {
             assert!(read == bytes && error.is_none(), "{error:?}");
