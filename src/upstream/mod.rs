@@ -8,7 +8,12 @@
 //! exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
 //! Those belong to the engine. Also absent: writing to an upstream.
 
+mod address;
 mod error;
+mod metrics;
+mod offline;
+mod realm;
+mod redirect;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +22,8 @@ use futures_util::stream::BoxStream;
 use crate::oci::{Digest, MediaType, Reference, Repository};
 
 pub use error::{ErrorKind, Phase, UpstreamError};
+pub use metrics::Metrics;
+pub use offline::OfflineRegistry;
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +152,6 @@ pub trait Registry: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
-    async fn list(
-        &self,
-        listing: &Listing,
-        query: Option<&str>,
-    ) -> Result<ListBody, UpstreamError>;
+    async fn list(&self, listing: &Listing, query: Option<&str>)
+    -> Result<ListBody, UpstreamError>;
 }
