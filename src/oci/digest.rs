@@ -1,17 +1,16 @@
-//! Digests, and the proof that bytes match one.
+//! Digests: the names of content.
 //!
-//! A [`Digest`] is a name that anyone may write down; a [`Verified`] is the fact that bytes with that name
-//! were really hashed. Only [`Verifier::finish`] makes the second from the first, so a function that asks for
-//! a `Verified` cannot be called on bytes nobody checked.
-//!
-//! Absent on purpose: reading and writing. The bytes are handed in by whoever moves them.
+//! A digest is a name that anyone may write down. That bytes really have it is another fact, and another type:
+//! see [`Verified`](super::Verified).
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
+
+use super::textual::textual;
+use super::verifier::Verifier;
 
 /// The longest digest accepted, in bytes. The grammar sets no limit; a name that becomes a file name needs one.
 const MAX_LENGTH: usize = 512;
@@ -102,16 +101,7 @@ impl Digest {
 
     /// Begins a check of bytes against this digest; `None` when the algorithm is not computable here.
     pub fn verifier(&self) -> Option<Verifier> {
-        let hasher = match self.algorithm() {
-            Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
-            Algorithm::Sha512 => Hasher::Sha512(Sha512::new()),
-            Algorithm::Other => return None,
-        };
-        Some(Verifier {
-            expected: self.clone(),
-            hasher,
-            hashed: 0,
-        })
+        Verifier::new(self)
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -119,7 +109,8 @@ impl Digest {
         self.0.split_once(':').unwrap_or(("", &self.0))
     }
 
-    fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
+    /// The digest a hash function came to.
+    pub(super) fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
         Self(format!("{algorithm}:{}", hex::encode(hash)).into())
     }
 }
@@ -175,136 +166,108 @@ fn check_hex(algorithm: &'static str, expected: usize, text: &str) -> Result<(),
     Ok(())
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+textual!(Digest, DigestError);
 
-/// As [`Display`](fmt::Display): logs and test failures read better without quotes.
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
 
-impl TryFrom<String> for Digest {
-    type Error = DigestError;
+    use proptest::prelude::*;
 
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        text.parse()
-    }
-}
+    use super::super::strategies;
+    use super::*;
 
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.0.as_ref().into()
-    }
-}
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// A running hash over bytes that claim to match a digest.
-///
-/// Feed every byte once and in order, then ask [`finish`](Self::finish).
-#[derive(Clone)]
-pub struct Verifier {
-    expected: Digest,
-    hasher: Hasher,
-    hashed: u64,
-}
-
-#[derive(Clone)]
-enum Hasher {
-    Sha256(Sha256),
-    Sha512(Sha512),
-}
-
-impl Verifier {
-    /// Checks bytes already in memory; `None` when the algorithm of `digest` is not computable here.
-    pub fn verify(digest: &Digest, bytes: &[u8]) -> Option<Result<Verified, Mismatch>> {
-        let mut verifier = digest.verifier()?;
-        verifier.update(bytes);
-        Some(verifier.finish())
-    }
-
-    /// Hashes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.hasher {
-            Hasher::Sha256(hasher) => hasher.update(bytes),
-            Hasher::Sha512(hasher) => hasher.update(bytes),
+    #[test]
+    fn grammar() {
+        let long = "a".repeat(505);
+        let ok = |algorithm: &str, encoded: &str| format!("{algorithm}:{encoded}");
+        for text in [
+            ok("sha256", HEX),
+            ok("sha512", &HEX.repeat(2)),
+            ok("blake3", HEX),
+            ok("sha256+b64u", "LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564"),
+            ok(
+                "multihash+base58",
+                "QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
+            ),
+            ok("sha384", "A="),
+            ok("foobar", &long),
+        ] {
+            assert_eq!(text.parse::<Digest>().unwrap().as_str(), text);
         }
-        self.hashed += bytes.len() as u64;
-    }
 
-    /// Bytes hashed so far: the offset the next [`update`](Self::update) continues from.
-    pub fn hashed(&self) -> u64 {
-        self.hashed
-    }
-
-    /// The digest the bytes must match.
-    pub fn expected(&self) -> &Digest {
-        &self.expected
-    }
-
-    /// Ends the check over exactly the bytes hashed so far.
-    ///
-    /// # Errors
-    /// [`Mismatch`] when the bytes belong to another digest. They must not be kept or completed.
-    pub fn finish(self) -> Result<Verified, Mismatch> {
-        let actual = match self.hasher {
-            Hasher::Sha256(hasher) => Digest::from_hash("sha256", &hasher.finalize()),
-            Hasher::Sha512(hasher) => Digest::from_hash("sha512", &hasher.finalize()),
+        let length = |algorithm, expected, found| DigestError::Length {
+            algorithm,
+            expected,
+            found,
         };
-        if actual == self.expected {
-            Ok(Verified {
-                digest: self.expected,
-                size: self.hashed,
-            })
-        } else {
-            Err(Mismatch {
-                expected: self.expected,
-                actual,
-                size: self.hashed,
-            })
+        for (text, error) in [
+            (HEX.into(), DigestError::NoSeparator),
+            (String::new(), DigestError::NoSeparator),
+            (ok("", HEX), DigestError::Algorithm),
+            (ok("SHA256", HEX), DigestError::Algorithm),
+            (ok("sha..256", HEX), DigestError::Algorithm),
+            (ok("sha+", HEX), DigestError::Algorithm),
+            (ok("../sha", HEX), DigestError::Algorithm),
+            (ok("other", ""), DigestError::Encoded),
+            (ok("other", "a/b"), DigestError::Encoded),
+            (ok("other", "a.b"), DigestError::Encoded),
+            (ok("other", "a:b"), DigestError::Encoded),
+            (
+                ok("sha256", &HEX.to_uppercase()),
+                DigestError::NotLowercaseHex("sha256"),
+            ),
+            (
+                ok("sha256", &HEX.replace('e', "g")),
+                DigestError::NotLowercaseHex("sha256"),
+            ),
+            (ok("sha256", &HEX[1..]), length("sha256", 64, 63)),
+            (ok("sha256", ""), length("sha256", 64, 0)),
+            (ok("sha512", HEX), length("sha512", 128, 64)),
+            (ok("foobars", &long), DigestError::TooLong(513)),
+        ] {
+            assert_eq!(text.parse::<Digest>(), Err(error), "{text}");
         }
     }
-}
 
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("expected", &self.expected)
-            .field("hashed", &self.hashed)
-            .finish_non_exhaustive()
-    }
-}
+    #[test]
+    fn parts_and_algorithms() {
+        let digest = Digest::sha256_of(b"");
+        assert_eq!(digest.to_string(), format!("sha256:{HEX}"));
+        assert_eq!(digest.algorithm(), Algorithm::Sha256);
+        assert_eq!((digest.algorithm_name(), digest.encoded()), ("sha256", HEX));
 
-/// Proof that bytes were hashed and match their digest. Made by [`Verifier::finish`] and by nothing else.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Verified {
-    digest: Digest,
-    size: u64,
-}
-
-impl Verified {
-    /// The digest the bytes match.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+        let digest: Digest = "sha256+b64u:abc".parse().unwrap();
+        assert_eq!(digest.algorithm(), Algorithm::Other);
+        assert_eq!(
+            (digest.algorithm_name(), digest.encoded()),
+            ("sha256+b64u", "abc")
+        );
+        assert!(!digest.is_verifiable());
     }
 
-    /// Number of bytes that were hashed.
-    pub fn size(&self) -> u64 {
-        self.size
+    #[test]
+    fn an_invalid_digest_does_not_deserialise() {
+        assert!(serde_json::from_str::<Digest>(r#""sha256:00""#).is_err());
     }
-}
 
-/// Bytes that are not what their digest says.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("digest mismatch: expected {expected}, got {actual} over {size} bytes")]
-pub struct Mismatch {
-    /// The digest that was asked for.
-    pub expected: Digest,
-    /// The digest of the bytes that came.
-    pub actual: Digest,
-    /// Number of bytes that came.
-    pub size: u64,
+    proptest! {
+        #[test]
+        fn round_trips(digest in strategies::digest()) {
+            prop_assert_eq!(&digest.to_string().parse::<Digest>().unwrap(), &digest);
+            let json = serde_json::to_string(&digest).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Digest>(&json).unwrap(), &digest);
+        }
+
+        #[test]
+        fn what_parses_is_safe_as_a_file_name(text in "[a-z0-9:./+=_%\\\\-]{0,20}|.{0,20}") {
+            if let Ok(digest) = text.parse::<Digest>() {
+                prop_assert_eq!(digest.as_str(), text);
+                prop_assert!(!digest.as_str().contains(['/', '\\', '%']));
+                prop_assert!(!digest.as_str().contains(".."));
+            }
+        }
+    }
 }

@@ -148,3 +148,62 @@ impl FromStr for ErrorCode {
             .ok_or(UnknownErrorCode)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn statuses_as_the_protocol_has_them() {
+        for (text, status) in [
+            ("NAME_INVALID", 400),
+            ("NAME_UNKNOWN", 404),
+            ("MANIFEST_UNKNOWN", 404),
+            ("MANIFEST_INVALID", 400),
+            ("MANIFEST_BLOB_UNKNOWN", 400),
+            ("MANIFEST_UNVERIFIED", 400),
+            ("TAG_INVALID", 400),
+            ("SIZE_INVALID", 400),
+            ("DIGEST_INVALID", 400),
+            ("PAGINATION_NUMBER_INVALID", 400),
+            ("BLOB_UNKNOWN", 404),
+            ("BLOB_UPLOAD_UNKNOWN", 404),
+            ("BLOB_UPLOAD_INVALID", 404),
+            ("UNAUTHORIZED", 401),
+            ("DENIED", 403),
+            ("UNSUPPORTED", 405),
+            ("RANGE_INVALID", 416),
+            ("TOOMANYREQUESTS", 429),
+            ("UNAVAILABLE", 503),
+            ("UNKNOWN", 500),
+        ] {
+            assert_eq!(
+                text.parse::<ErrorCode>().unwrap().status(),
+                status,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_code_is_read_as_it_is_written() {
+        for code in ErrorCode::ALL {
+            assert_eq!(code.to_string().parse(), Ok(code));
+            assert!(!code.message().is_empty());
+        }
+        assert_eq!("name_invalid".parse::<ErrorCode>(), Err(UnknownErrorCode));
+    }
+
+    #[test]
+    fn the_body_is_the_errors_array() {
+        let body = ErrorCode::NameInvalid.body("a \"quoted\"\nname");
+        assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
+            json!({"errors": [{"code": "NAME_INVALID", "message": "a \"quoted\"\nname"}]})
+        );
+    }
+}

@@ -3,12 +3,13 @@
 //! Kept without parameters and in lower case, because registries disagree about both and clients compare
 //! bytes. Absent on purpose: negotiation. Which type may answer which `Accept` is a policy of the mirror.
 
-use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::textual::textual;
 
 /// The longest media type accepted, in bytes (RFC 6838 section 4.2 allows 127 for each side of the `/`).
 const MAX_LENGTH: usize = 255;
@@ -175,28 +176,101 @@ impl Hash for MediaType {
     }
 }
 
-impl fmt::Display for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+textual!(MediaType, MediaTypeError);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn media_type(text: &str) -> MediaType {
+        text.parse().unwrap()
     }
-}
 
-impl fmt::Debug for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    #[test]
+    fn parameters_and_case_do_not_count() {
+        for text in [
+            "application/vnd.oci.image.index.v1+json",
+            "application/vnd.oci.image.index.v1+json; charset=utf-8",
+            " Application/Vnd.OCI.Image.Index.V1+JSON ;x=\"a/b;c\"",
+        ] {
+            assert_eq!(media_type(text), MediaType::OCI_INDEX, "{text}");
+        }
+        assert_eq!(media_type("Text/HTML; charset=x").as_str(), "text/html");
     }
-}
 
-impl TryFrom<String> for MediaType {
-    type Error = MediaTypeError;
-
-    fn try_from(text: String) -> Result<Self, MediaTypeError> {
-        text.parse()
+    #[test]
+    fn refuses_what_is_no_type() {
+        for text in [
+            "",
+            "text",
+            "/",
+            "text/",
+            "/html",
+            "a/b/c",
+            "a b/c",
+            "*/*",
+            "text/html, text/plain",
+            "a/\u{e9}",
+        ] {
+            assert_eq!(text.parse::<MediaType>(), Err(MediaTypeError), "{text}");
+        }
+        assert_eq!(
+            format!("a/{}", "b".repeat(254)).parse::<MediaType>(),
+            Err(MediaTypeError)
+        );
     }
-}
 
-impl From<MediaType> for String {
-    fn from(media_type: MediaType) -> Self {
-        media_type.as_str().into()
+    #[test]
+    fn manifests_and_indexes() {
+        for text in ANY_MANIFEST_ACCEPT.iter().filter(|text| **text != "*/*") {
+            assert!(media_type(text).is_manifest(), "{text}");
+        }
+        for text in MANIFEST_ACCEPT {
+            assert!(
+                media_type(text).is_manifest() && !media_type(text).is_schema1(),
+                "{text}"
+            );
+        }
+        for text in [
+            "application/json",
+            "text/plain",
+            MediaType::OCTET_STREAM.as_str(),
+            MediaType::DOCKER_CONFIG.as_str(),
+        ] {
+            assert!(!media_type(text).is_manifest(), "{text}");
+        }
+        let indexes: Vec<_> = MediaType::KNOWN
+            .into_iter()
+            .filter(MediaType::is_index)
+            .collect();
+        assert_eq!(
+            indexes,
+            [MediaType::OCI_INDEX, MediaType::DOCKER_MANIFEST_LIST]
+        );
+    }
+
+    #[test]
+    fn a_known_type_equals_and_hashes_as_its_text() {
+        use std::collections::HashSet;
+
+        let spelled = MediaType(Text::Other(MediaType::OCI_INDEX.as_str().into()));
+        assert!(HashSet::from([MediaType::OCI_INDEX]).contains(&spelled));
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_normal_and_stays(text in "[A-Za-z0-9/+.; =-]{0,24}|.{0,12}") {
+            if let Ok(parsed) = text.parse::<MediaType>() {
+                prop_assert!(!parsed.as_str().contains([';', ' ']));
+                prop_assert_eq!(parsed.as_str(), parsed.as_str().to_ascii_lowercase());
+                prop_assert_eq!(&media_type(parsed.as_str()), &parsed);
+                let json = serde_json::to_string(&parsed).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<MediaType>(&json).unwrap(), &parsed);
+            }
+        }
     }
 }

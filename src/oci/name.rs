@@ -1,23 +1,19 @@
-//! Repository names, tags and references (OCI distribution spec, Pulling manifests).
+//! Repository names (OCI distribution spec, Pulling manifests).
 //!
-//! Each is parsed once, at the edge; a value of these types is valid by construction, so no room behind
-//! checks a name again. Names hold no `..`, no `//`, no encoding and no uppercase, which is what makes them fit
-//! to be part of a path, a key and an access rule alike.
+//! A name is parsed once, at the edge; nothing behind checks it again. It holds no `..`, no `//`, no encoding and
+//! no uppercase, which is what makes it fit to be part of a path, a key and an access rule alike.
 //!
 //! Absent on purpose: hosts and ports. Which upstream a name belongs to is decided before it gets here.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Digest, DigestError};
+use super::textual::textual;
 
 /// The longest repository name, in bytes.
 const MAX_NAME: usize = 255;
-/// The longest tag, in bytes.
-const MAX_TAG: usize = 128;
 /// Where Docker Hub keeps repositories whose name has only one component.
 const LIBRARY: &str = "library/";
 
@@ -125,143 +121,116 @@ fn check_component(component: &str) -> Result<(), NameError> {
     }
 }
 
-/// A tag such as `3.19` or `sha256-<hex>.sig`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Tag(Arc<str>);
-
-/// Why a text is not a tag.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagError {
-    /// Nothing at all.
-    #[error("the tag is empty")]
-    Empty,
-    /// More than 128 bytes.
-    #[error("a tag is at most {MAX_TAG} bytes long, not {0}")]
-    TooLong(usize),
-    /// The first character is `.` or `-`.
-    #[error("a tag begins with a letter, a digit or an underscore")]
-    First,
-    /// A character outside ASCII letters, digits, `.`, `_` and `-`.
-    #[error("a tag cannot hold {0:?}")]
-    Character(char),
-}
-
-impl Tag {
-    /// The tag as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Tag {
-    type Err = TagError;
-
-    fn from_str(text: &str) -> Result<Self, TagError> {
-        if text.is_empty() {
-            return Err(TagError::Empty);
-        }
-        if text.len() > MAX_TAG {
-            return Err(TagError::TooLong(text.len()));
-        }
-        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if let Some(other) = text.chars().find(|c| !allowed(c)) {
-            return Err(TagError::Character(other));
-        }
-        if text.starts_with(['.', '-']) {
-            return Err(TagError::First);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-/// What a manifest is asked for by: a tag, which may move, or a digest, which cannot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Reference {
-    /// A name that upstream may point elsewhere.
-    Tag(Tag),
-    /// The content itself.
-    Digest(Digest),
-}
-
-/// Why a text is neither a tag nor a digest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReferenceError {
-    /// It has no `:` and is not a tag.
-    #[error(transparent)]
-    Tag(#[from] TagError),
-    /// It has a `:` and is not a digest.
-    #[error(transparent)]
-    Digest(#[from] DigestError),
-}
-
-impl FromStr for Reference {
-    type Err = ReferenceError;
-
-    /// A `:` cannot occur in a tag, so it always announces a digest; `sha256-<hex>` is a tag.
-    fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        if text.contains(':') {
-            Ok(Self::Digest(text.parse()?))
-        } else {
-            Ok(Self::Tag(text.parse()?))
-        }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(tag) => tag.fmt(f),
-            Self::Digest(digest) => digest.fmt(f),
-        }
-    }
-}
-
-impl TryFrom<String> for Reference {
-    type Error = ReferenceError;
-
-    fn try_from(text: String) -> Result<Self, ReferenceError> {
-        text.parse()
-    }
-}
-
-impl From<Reference> for String {
-    fn from(reference: Reference) -> Self {
-        reference.to_string()
-    }
-}
-
-/// The conversions a textual name needs, the same for both.
-macro_rules! textual {
-    ($name:ident, $error:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $error;
-
-            fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.as_ref().into()
-            }
-        }
-    };
-}
-
 textual!(Repository, NameError);
-textual!(Tag, TagError);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    fn name(text: &str) -> Repository {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn grammar() {
+        let longest = "a".repeat(MAX_NAME);
+        for text in [
+            "a",
+            "0",
+            "alpine",
+            "library/alpine",
+            "a/b/c/d/e",
+            "a.b",
+            "a_b",
+            "a__b",
+            "a-b",
+            "a---b",
+            "a.b_c__d-e",
+            "ghcr.io/o/r",
+            "a/manifests",
+            "blobs/uploads",
+            "tags/list",
+            &longest,
+        ] {
+            assert_eq!(name(text).as_str(), text);
+        }
+
+        let too_long = "a".repeat(MAX_NAME + 1);
+        for (text, error) in [
+            ("", NameError::Empty),
+            (&too_long, NameError::TooLong(256)),
+            ("/a", NameError::EmptyComponent),
+            ("a/", NameError::EmptyComponent),
+            ("a//b", NameError::EmptyComponent),
+            ("Alpine", NameError::Uppercase),
+            ("a/B", NameError::Uppercase),
+            ("localhost:5000/a", NameError::Character(':')),
+            ("a b", NameError::Character(' ')),
+            ("a%2fb", NameError::Character('%')),
+            ("a\\b", NameError::Character('\\')),
+            ("a\0", NameError::Character('\0')),
+            ("caf\u{e9}", NameError::Character('\u{e9}')),
+            (".", NameError::Separator),
+            ("..", NameError::Separator),
+            ("a/../b", NameError::Separator),
+            (".a", NameError::Separator),
+            ("a.", NameError::Separator),
+            ("-a", NameError::Separator),
+            ("a_", NameError::Separator),
+            ("_catalog", NameError::Separator),
+            ("a..b", NameError::Separator),
+            ("a___b", NameError::Separator),
+            ("a._b", NameError::Separator),
+            ("a-_b", NameError::Separator),
+        ] {
+            assert_eq!(text.parse::<Repository>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn components() {
+        assert_eq!(name("ghcr.io/o/r").first_component(), "ghcr.io");
+        assert_eq!(
+            name("ghcr.io/o/r").without_first_component(),
+            Some(name("o/r"))
+        );
+        assert_eq!(name("alpine").first_component(), "alpine");
+        assert_eq!(name("alpine").without_first_component(), None);
+        assert!(name("alpine").is_single_component());
+        assert!(!name("library/alpine").is_single_component());
+    }
+
+    #[test]
+    fn single_components_live_in_the_library() {
+        assert_eq!(name("alpine").in_library(), name("library/alpine"));
+        assert_eq!(name("library/alpine").in_library(), name("library/alpine"));
+        assert_eq!(name("org/app").in_library(), name("org/app"));
+        let fits = name(&"a".repeat(247));
+        assert_eq!(fits.in_library().as_str().len(), MAX_NAME);
+        let too_long = name(&"a".repeat(248));
+        assert_eq!(too_long.in_library(), too_long);
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(repository in strategies::repository()) {
+            prop_assert_eq!(&name(repository.as_str()), &repository);
+            let json = serde_json::to_string(&repository).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Repository>(&json).unwrap(), &repository);
+        }
+
+        #[test]
+        fn what_parses_is_safe_as_a_path(text in "[ab0._/-]{0,8}|.{0,12}") {
+            if let Ok(repository) = text.parse::<Repository>() {
+                prop_assert_eq!(repository.as_str(), &text);
+                prop_assert!(!text.contains("..") && !text.contains("//") && !text.starts_with('/'));
+                prop_assert!(repository.in_library().as_str().parse::<Repository>().is_ok());
+            }
+        }
+    }
+}

@@ -1,10 +1,9 @@
-//! Byte ranges as HTTP writes them (RFC 9110 section 14).
+//! Byte ranges as HTTP asks for them (RFC 9110 sections 14.1 and 14.2).
 //!
 //! Ranges are answered in the order they were asked, none merged with another: partial pulls count the parts
 //! they get and fail when the number differs. Absent on purpose: multipart bodies, which are the server's.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// The most ranges one header may name. Partial pulls of large blobs ask for up to this many.
 const MAX_RANGES: usize = 1024;
@@ -137,89 +136,13 @@ impl fmt::Display for RangeSpec {
     }
 }
 
-/// Where the bytes of a 206 answer belong (RFC 9110 section 14.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContentRange {
-    /// The bytes in the answer. Never empty: the header cannot say so.
-    pub range: ByteRange,
-    /// The size of the whole content in bytes, when told.
-    pub size: Option<u64>,
-}
-
-/// Why a text is not the range of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContentRangeError {
-    /// Not `bytes a-b/size`, or the numbers contradict each other.
-    #[error("malformed Content-Range")]
-    Malformed,
-    /// `bytes */size`: the answer says that the request matched nothing.
-    #[error("range not satisfiable, the content has {size} bytes")]
-    Unsatisfied {
-        /// The size of the content in bytes.
-        size: u64,
-    },
-}
-
-impl ContentRange {
-    /// The header value that goes with 416.
-    pub fn unsatisfied(size: u64) -> String {
-        format!("bytes */{size}")
-    }
-}
-
-impl fmt::Display for ContentRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bytes {}-{}/",
-            self.range.start,
-            self.range.end.saturating_sub(1)
-        )?;
-        match self.size {
-            Some(size) => write!(f, "{size}"),
-            None => f.write_str("*"),
-        }
-    }
-}
-
-impl FromStr for ContentRange {
-    type Err = ContentRangeError;
-
-    fn from_str(value: &str) -> Result<Self, ContentRangeError> {
-        use ContentRangeError::Malformed;
-
-        let (unit, rest) = value.trim().split_once(' ').ok_or(Malformed)?;
-        let (range, size) = rest.trim().split_once('/').ok_or(Malformed)?;
-        if !unit.eq_ignore_ascii_case("bytes") {
-            return Err(Malformed);
-        }
-        let size = match size {
-            "*" => None,
-            number => Some(parse_exact(number).ok_or(Malformed)?),
-        };
-        if range == "*" {
-            return Err(size.map_or(Malformed, |size| ContentRangeError::Unsatisfied { size }));
-        }
-        let (first, last) = range.split_once('-').ok_or(Malformed)?;
-        let start = parse_exact(first).ok_or(Malformed)?;
-        let end = parse_exact(last)
-            .and_then(|last| last.checked_add(1))
-            .ok_or(Malformed)?;
-        let range = ByteRange { start, end };
-        if range.is_empty() || size.is_some_and(|size| end > size) {
-            return Err(Malformed);
-        }
-        Ok(Self { range, size })
-    }
-}
-
 /// Digits only (`u64::from_str` would take a sign); too large a number becomes the largest.
 fn parse_number(text: &str) -> Option<u64> {
     is_digits(text).then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Digits only, and within 64 bits.
-fn parse_exact(text: &str) -> Option<u64> {
+pub(super) fn parse_exact(text: &str) -> Option<u64> {
     if is_digits(text) {
         text.parse().ok()
     } else {
@@ -234,4 +157,145 @@ fn is_digits(text: &str) -> bool {
 /// Optional white space of RFC 9110 section 5.6.3.
 fn trim_blank(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::RangeHeader::{Ignored, Many, One, TooMany};
+    use super::RangeSpec::{From, FromTo, Suffix};
+    use super::*;
+
+    #[test]
+    fn headers() {
+        for (value, expected) in [
+            ("bytes=0-9", One(FromTo(0, 9))),
+            ("bytes=5-5", One(FromTo(5, 5))),
+            ("bytes=7-", One(From(7))),
+            ("bytes=-3", One(Suffix(3))),
+            ("Bytes=0-9", One(FromTo(0, 9))),
+            (" bytes=0-9 ", One(FromTo(0, 9))),
+            ("bytes= 0-9 ,\t20-", Many(vec![FromTo(0, 9), From(20)])),
+            ("bytes=,0-9,,", One(FromTo(0, 9))),
+            // In request order, neighbours not merged, overlaps not either.
+            (
+                "bytes=10-19,0-9,-1",
+                Many(vec![FromTo(10, 19), FromTo(0, 9), Suffix(1)]),
+            ),
+            ("bytes=0-9,10-19", Many(vec![FromTo(0, 9), FromTo(10, 19)])),
+            ("bytes=0-9,0-9", Many(vec![FromTo(0, 9), FromTo(0, 9)])),
+            // Numbers behind the end of everything.
+            ("bytes=0-99999999999999999999", One(FromTo(0, u64::MAX))),
+            ("bytes=99999999999999999999-", One(From(u64::MAX))),
+            ("bytes=-99999999999999999999", One(Suffix(u64::MAX))),
+            ("", Ignored),
+            ("bytes", Ignored),
+            ("bytes=", Ignored),
+            ("bytes=,", Ignored),
+            ("bytes=-", Ignored),
+            ("bytes=5", Ignored),
+            ("bytes=9-0", Ignored),
+            ("bytes=a-b", Ignored),
+            ("bytes=+1-2", Ignored),
+            ("bytes=0 - 9", Ignored),
+            ("bytes=0-9;10-19", Ignored),
+            ("bytes=--1", Ignored),
+            ("bytes=0-9,x", Ignored),
+            ("bytes 0-9", Ignored),
+            ("chunks=0-9", Ignored),
+            ("bytes =0-9", Ignored),
+        ] {
+            assert_eq!(RangeHeader::parse(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_and_twenty_four_ranges_and_no_more() {
+        let ranges = |count: u64| {
+            let list: Vec<_> = (0..count)
+                .map(|i| FromTo(i * 10, i * 10 + 1).to_string())
+                .collect();
+            RangeHeader::parse(&format!("bytes={}", list.join(",")))
+        };
+        assert!(matches!(ranges(1024), Many(specs) if specs.len() == 1024));
+        assert_eq!(ranges(1025), TooMany);
+        assert_eq!(ranges(5000), TooMany);
+    }
+
+    #[test]
+    fn resolving() {
+        let range = |start, end| Some(ByteRange::new(start, end));
+        for (spec, size, expected) in [
+            (FromTo(0, 0), 10, range(0, 1)),
+            (FromTo(2, 5), 10, range(2, 6)),
+            (FromTo(2, 10), 10, range(2, 10)),
+            (FromTo(2, u64::MAX), 10, range(2, 10)),
+            (FromTo(10, 20), 10, None),
+            (From(9), 10, range(9, 10)),
+            (From(10), 10, None),
+            (From(u64::MAX), u64::MAX, None),
+            (Suffix(3), 10, range(7, 10)),
+            (Suffix(11), 10, range(0, 10)),
+            (Suffix(0), 10, None),
+            (From(0), 0, None),
+            (FromTo(0, 0), 0, None),
+            (Suffix(1), 0, None),
+            (FromTo(0, u64::MAX), u64::MAX, range(0, u64::MAX)),
+        ] {
+            assert_eq!(spec.resolve(size), expected, "{spec} of {size}");
+        }
+    }
+
+    fn spec() -> impl Strategy<Value = RangeSpec> {
+        prop_oneof![
+            (any::<u64>(), any::<u64>()).prop_map(|(a, b)| FromTo(a.min(b), a.max(b))),
+            any::<u64>().prop_map(From),
+            any::<u64>().prop_map(Suffix),
+        ]
+    }
+
+    fn small_spec() -> impl Strategy<Value = RangeSpec> {
+        prop_oneof![
+            (0..40_u64, 0..40_u64).prop_map(|(a, b)| FromTo(a.min(b), a.max(b))),
+            (0..40_u64).prop_map(From),
+            (0..40_u64).prop_map(Suffix),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn headers_round_trip(spec in spec()) {
+            prop_assert_eq!(RangeHeader::parse(&spec.to_header()), One(spec));
+        }
+
+        #[test]
+        fn resolving_picks_the_bytes_a_filter_picks(spec in small_spec(), size in 0..40_u64) {
+            let wanted: Vec<u64> = (0..size)
+                .filter(|offset| match spec {
+                    FromTo(first, last) => (first..=last).contains(offset),
+                    From(first) => *offset >= first,
+                    Suffix(length) => size - offset <= length,
+                })
+                .collect();
+            let got: Vec<u64> = spec.resolve(size).map_or(Vec::new(), |range| (range.start..range.end).collect());
+            prop_assert_eq!(got, wanted);
+        }
+
+        #[test]
+        fn a_resolved_range_lies_within(spec in spec(), size: u64) {
+            if let Some(range) = spec.resolve(size) {
+                prop_assert!(!range.is_empty() && range.end <= size);
+                prop_assert_eq!(range.len(), range.end - range.start);
+                prop_assert!(range.contains(range.start) && !range.contains(range.end));
+            }
+        }
+
+        #[test]
+        fn any_text_is_read(text in "bytes=[0-9,\\- ]{0,24}|.{0,24}") {
+            if let Many(specs) = RangeHeader::parse(&text) {
+                prop_assert!(specs.len() > 1);
+            }
+        }
+    }
 }

@@ -101,3 +101,101 @@ impl FromIterator<ByteRange> for RangeSet {
         set
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::strategies;
+    use super::*;
+
+    const SIZE: u64 = 48;
+
+    /// The same set, one flag a byte.
+    fn model(ranges: &[ByteRange]) -> Vec<bool> {
+        (0..SIZE)
+            .map(|offset| ranges.iter().any(|range| range.contains(offset)))
+            .collect()
+    }
+
+    fn first(model: &[bool], from: u64, wanted: bool) -> Option<u64> {
+        (from..SIZE)
+            .zip(
+                model
+                    .iter()
+                    .skip(usize::try_from(from).unwrap_or(usize::MAX)),
+            )
+            .find_map(|(offset, present)| (*present == wanted).then_some(offset))
+    }
+
+    fn set(ranges: &[(u64, u64)]) -> RangeSet {
+        ranges
+            .iter()
+            .map(|(start, end)| ByteRange::new(*start, *end))
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_become_one_run() {
+        assert_eq!(set(&[(0, 5), (10, 15), (5, 10)]), set(&[(0, 15)]));
+        assert_eq!(set(&[(0, 1), (2, 3), (4, 5), (1, 9)]).iter().count(), 1);
+        assert_eq!(set(&[(4, 4)]), RangeSet::new());
+    }
+
+    #[test]
+    fn nothing_is_complete_for_content_without_bytes() {
+        assert!(RangeSet::new().is_complete(0));
+        assert!(!RangeSet::new().is_complete(1));
+        assert_eq!(RangeSet::new().first_hole(0, 0), None);
+    }
+
+    #[test]
+    fn a_hole_ends_with_the_content() {
+        assert_eq!(set(&[(0, 5)]).first_hole(0, 9), Some(ByteRange::new(5, 9)));
+        assert_eq!(
+            set(&[(0, 5), (20, 30)]).first_hole(7, 9),
+            Some(ByteRange::new(7, 9))
+        );
+        assert_eq!(set(&[(0, 5)]).first_hole(9, 9), None);
+    }
+
+    #[test]
+    fn the_largest_offsets_do_not_overflow() {
+        let set = set(&[(u64::MAX - 1, u64::MAX), (0, u64::MAX - 1)]);
+        assert!(set.is_complete(u64::MAX));
+        assert_eq!(set.len(), u64::MAX);
+        assert_eq!(set.next_present(u64::MAX), None);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_flag_for_each_byte(ranges in prop::collection::vec(strategies::byte_range(SIZE), 0..12)) {
+            let set: RangeSet = ranges.iter().copied().collect();
+            let model = model(&ranges);
+
+            for offset in 0..SIZE {
+                let present = model.get(usize::try_from(offset).unwrap_or(usize::MAX)).copied();
+                prop_assert_eq!(Some(set.contains(offset)), present);
+                prop_assert_eq!(set.next_present(offset), first(&model, offset, true));
+                let run_end = set.contains(offset).then(|| first(&model, offset, false).unwrap_or(SIZE));
+                prop_assert_eq!(set.run_end(offset), run_end);
+                let hole = first(&model, offset, false)
+                    .map(|start| ByteRange::new(start, first(&model, start, true).unwrap_or(SIZE)));
+                prop_assert_eq!(set.first_hole(offset, SIZE), hole);
+            }
+            prop_assert_eq!(set.len(), model.iter().map(|present| u64::from(*present)).sum::<u64>());
+            prop_assert_eq!(set.prefix(), first(&model, 0, false).unwrap_or(SIZE));
+            prop_assert_eq!(set.is_complete(SIZE), model.iter().all(|present| *present));
+            prop_assert_eq!(set.is_empty(), model.iter().all(|present| !present));
+        }
+
+        #[test]
+        fn runs_are_sorted_and_apart(ranges in prop::collection::vec(strategies::byte_range(SIZE), 0..12)) {
+            let set: RangeSet = ranges.into_iter().collect();
+            let runs: Vec<_> = set.iter().collect();
+            prop_assert!(runs.iter().all(|run| !run.is_empty()));
+            prop_assert!(runs.windows(2).all(|pair| pair[0].end < pair[1].start));
+            prop_assert_eq!(runs.into_iter().rev().collect::<RangeSet>(), set);
+        }
+    }
+}
