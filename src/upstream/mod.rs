@@ -8,12 +8,27 @@
 //! exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
 //! Those belong to the engine. Also absent: writing to an upstream.
 
+mod access;
 mod address;
+mod answer;
+mod client;
 mod error;
+mod exchange;
+mod failure;
+mod fault;
+mod link;
 mod metrics;
 mod offline;
+mod reach;
 mod realm;
 mod redirect;
+mod registry;
+mod settings;
+mod token;
+mod wire;
+
+#[cfg(test)]
+mod scenarios;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,6 +39,8 @@ use crate::oci::{Digest, MediaType, Reference, Repository};
 pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
+pub use registry::HttpRegistry;
+pub use settings::{BuildError, Credentials, Settings, Timeouts};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,8 +26,6 @@ pub(super) enum BadRedirect {
     Scheme,
     #[error("a redirect with credentials in its URL")]
     UserInfo,
-    #[error("a redirect to a private address")]
-    Private,
     #[error("a redirect of a token request to another origin")]
     TokenElsewhere,
 }
@@ -37,11 +35,9 @@ impl BadRedirect {
     pub(super) fn kind(self) -> ErrorKind {
         match self {
             Self::NoLocation | Self::Malformed | Self::TooMany => ErrorKind::Protocol,
-            Self::Downgrade
-            | Self::Scheme
-            | Self::UserInfo
-            | Self::Private
-            | Self::TokenElsewhere => ErrorKind::Refused,
+            Self::Downgrade | Self::Scheme | Self::UserInfo | Self::TokenElsewhere => {
+                ErrorKind::Refused
+            }
         }
     }
 }
