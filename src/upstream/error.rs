@@ -105,8 +105,11 @@ impl ErrorKind {
     /// [`retry_after`](ErrorKind::TooManyRequests), where there is one).
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Resolve | Self::Connect | Self::Timeout(_) | Self::Cut => true,
-            Self::TooManyRequests { .. } => true,
+            Self::TooManyRequests { .. }
+            | Self::Resolve
+            | Self::Connect
+            | Self::Timeout(_)
+            | Self::Cut => true,
             Self::Status(status) => matches!(status, 408 | 500 | 502 | 503 | 504),
             Self::NotFound { .. }
             | Self::Unauthorized

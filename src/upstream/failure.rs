@@ -13,7 +13,7 @@ use super::{ErrorKind, UpstreamError};
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// The longest pause that an upstream can ask of us.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// The error that an answer stands for. Reads the body only where it tells something.
 pub(super) async fn of_answer(answer: Answer) -> UpstreamError {

@@ -43,7 +43,7 @@ fn is_nonsense(error: &reqwest::Error) -> bool {
 
 /// Whether an error of type `E` is among the causes.
 fn found<E: Error + 'static>(error: &reqwest::Error) -> bool {
-    sources(error).any(|source| source.is::<E>())
+    sources(error).any(<dyn Error>::is::<E>)
 }
 
 /// The causes of an error, from the outside in.

@@ -51,18 +51,18 @@ mod tests {
                 Some("n=2&last=b"),
             ),
             (
-                r#"<https://r.example/v2/_catalog?next_page=x%3D>; rel=next"#,
+                r"<https://r.example/v2/_catalog?next_page=x%3D>; rel=next",
                 Some("next_page=x%3D"),
             ),
             (
                 r#"</a?x=1>; rel="prev", </a?x=3>; title="a,b"; rel="next last""#,
                 Some("x=3"),
             ),
-            (r#"<?last=c>;REL=NEXT"#, Some("last=c")),
+            (r"<?last=c>;REL=NEXT", Some("last=c")),
             (r#"</a?x=1#y>; rel="next""#, Some("x=1")),
             (r#"</a?x=1>; rel="prev""#, None),
             (r#"</a>; rel="next""#, None),
-            (r#"</a?x=1"#, None),
+            (r"</a?x=1", None),
             ("", None),
         ] {
             assert_eq!(next_query(header).as_deref(), expected, "{header}");

@@ -140,15 +140,15 @@ mod tests {
     async fn looking_up_the_upstream_shows_where_it_stands() {
         let reach = reach(None, "http://localhost:5000");
         assert!(!reach.allows(PRIVATE));
-        reach.declared().resolve(localhost()).await.unwrap();
+        drop(reach.declared().resolve(localhost()).await.unwrap());
         assert!(reach.allows(PRIVATE));
-        reach.foreign().resolve(localhost()).await.unwrap();
+        drop(reach.foreign().resolve(localhost()).await.unwrap());
     }
 
     #[tokio::test]
     async fn looking_up_a_listed_realm_shows_nothing_of_the_upstream() {
         let reach = reach(None, "https://registry.example");
-        reach.declared().resolve(localhost()).await.unwrap();
+        drop(reach.declared().resolve(localhost()).await.unwrap());
         assert!(!reach.allows(PRIVATE));
     }
 }

@@ -51,7 +51,7 @@ impl fmt::Debug for Token {
 
 impl Token {
     /// Reads the body of a token answer (Docker token authentication specification, "Requesting
-    /// a Token"): `token`, or its OAuth2 name `access_token`.
+    /// a Token"): `token`, or its `OAuth2` name `access_token`.
     fn parse(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Body {
