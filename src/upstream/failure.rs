@@ -6,7 +6,6 @@ use http::header::{DATE, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::answer::Answer;
-use super::redirect::is_redirect;
 use super::{ErrorKind, UpstreamError};
 
 /// No error body is read beyond this.
@@ -31,7 +30,7 @@ pub(super) async fn of_answer(answer: Answer) -> UpstreamError {
                 .header(&RETRY_AFTER)
                 .and_then(|value| pause(value, answer.header(&DATE))),
         },
-        status if (200..300).contains(&status) || is_redirect(status) => {
+        status if (200..400).contains(&status) => {
             return answer.error(ErrorKind::Protocol, format!("status {status}"));
         }
         status => ErrorKind::Status(status),

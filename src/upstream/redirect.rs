@@ -79,6 +79,8 @@ pub(super) fn same_host(a: &Url, b: &Url) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -133,6 +135,18 @@ mod tests {
         assert_eq!(next_hop(&url(from), None), Err(BadRedirect::NoLocation));
         assert_eq!(BadRedirect::NoLocation.kind(), ErrorKind::Protocol);
         assert_eq!(BadRedirect::Scheme.kind(), ErrorKind::Refused);
+    }
+
+    proptest! {
+        #[test]
+        fn a_secure_hop_leads_only_to_secure_hops(location in "([a-z]{0,6}:)?/{0,3}.{0,40}") {
+            let from = url("https://r.example/v2/a/blobs/b?c");
+            if let Ok(next) = next_hop(&from, Some(&location)) {
+                prop_assert_eq!(next.scheme(), "https");
+                prop_assert!(next.has_host() && next.username().is_empty());
+                prop_assert_eq!(next.fragment(), None);
+            }
+        }
     }
 
     #[test]

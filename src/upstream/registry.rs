@@ -1,6 +1,7 @@
 //! A real registry over HTTP: how each question of [`Registry`] is put, and what its answers say.
 
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
@@ -31,6 +32,8 @@ const LIST_LIMIT: usize = 8 * 1024 * 1024;
 pub struct HttpRegistry {
     upstream: Url,
     exchange: Exchange,
+    /// A HEAD of a blob was refused where the GET was not: do not try it again.
+    refuses_head: AtomicBool,
 }
 
 impl HttpRegistry {
@@ -44,6 +47,7 @@ impl HttpRegistry {
         Ok(Self {
             upstream: settings.url.clone(),
             exchange: Exchange::new(settings, metrics)?,
+            refuses_head: AtomicBool::new(false),
         })
     }
 
@@ -155,12 +159,17 @@ impl Registry for HttpRegistry {
         digest: &Digest,
     ) -> Result<BlobHead, UpstreamError> {
         let ask = self.blob(Method::HEAD, repository, digest);
+        if self.refuses_head.load(Ordering::Relaxed) {
+            return self.probe_blob(ask).await;
+        }
         let answer = self.exchange.ask(&ask).await?;
         // HEAD may be refused where GET is not (ECR Public), or lead to a URL signed for GET.
         let refused = matches!(answer.status(), 401 | 403 | 405 | 501);
         let silent = answer.status() == 200 && answer.length().is_none();
         if refused || silent {
-            return self.probe_blob(ask).await;
+            let head = self.probe_blob(ask).await?;
+            self.refuses_head.store(true, Ordering::Relaxed);
+            return Ok(head);
         }
         head(&ok(answer).await?)
     }

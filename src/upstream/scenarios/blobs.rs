@@ -136,7 +136,7 @@ async fn a_cut_body_is_no_complete_body() {
 async fn a_body_that_stalls_runs_into_the_idle_bound() {
     let server = Server::start(|_| Reply::status(200).stall(10, &BLOB[..6])).await;
     let mut settings = settings(&server);
-    settings.timeouts.idle = impatient().idle;
+    settings.timeouts.idle = SOON;
     let registry = registry_with(&settings);
     let body = registry
         .get_blob(&repository(), &digest(), 0)
@@ -167,6 +167,34 @@ async fn where_head_is_refused_the_first_byte_tells_the_size() {
         let requests = server.requests();
         assert_eq!(requests.last().unwrap().header("range"), Some("bytes=0-0"));
     }
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_head_is_not_asked_by_head_again() {
+    let server = Server::start(|request| match &*request.method {
+        "HEAD" => Reply::status(403),
+        _ => ranged(request),
+    })
+    .await;
+    let registry = registry(&server);
+    for _ in 0..3 {
+        let head = registry.head_blob(&repository(), &digest()).await.unwrap();
+        assert_eq!(head.size, 10);
+    }
+    let methods: Vec<_> = server.requests().into_iter().map(|r| r.method).collect();
+    assert_eq!(methods, ["HEAD", "GET", "GET", "GET"]);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_denied_both_ways_says_nothing_about_head() {
+    let server = Server::start(|_| Reply::status(403)).await;
+    let registry = registry(&server);
+    for _ in 0..2 {
+        let result = registry.head_blob(&repository(), &digest()).await;
+        assert_eq!(*result.unwrap_err().kind(), ErrorKind::Denied);
+    }
+    let methods: Vec<_> = server.requests().into_iter().map(|r| r.method).collect();
+    assert_eq!(methods, ["HEAD", "GET", "HEAD", "GET"]);
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ async fn nonsense_is_told_from_an_answer() {
     assert_eq!(kind_of(portal).await, ErrorKind::Protocol);
     assert_eq!(kind_of(Reply::status(204)).await, ErrorKind::Protocol);
     assert_eq!(kind_of(Reply::status(307)).await, ErrorKind::Protocol);
+    assert_eq!(kind_of(Reply::status(304)).await, ErrorKind::Protocol);
     let no_length = Reply::ok(BODY).header("Content-Length", "x");
     assert_eq!(kind_of(no_length).await, ErrorKind::Protocol);
 }
@@ -58,10 +59,8 @@ async fn nonsense_is_told_from_an_answer() {
 #[tokio::test]
 async fn silence_runs_into_the_header_bound() {
     let server = Server::start(|_| Reply::silence()).await;
-    let settings = Settings {
-        timeouts: impatient(),
-        ..settings(&server)
-    };
+    let mut settings = settings(&server);
+    settings.timeouts.header = SOON;
     let kind = pull(&registry_with(&settings)).await.unwrap_err();
     assert_eq!(kind, ErrorKind::Timeout(Phase::Header));
     assert_eq!(
@@ -125,7 +124,7 @@ async fn a_handshake_that_does_not_come_runs_into_the_connect_bound() {
     let server = Server::start(|_| Reply::silence()).await;
     let url = Url::parse(&format!("https://127.0.0.1:{}", server.port)).unwrap();
     let mut settings = Settings::new("test", url);
-    settings.timeouts.connect = impatient().connect;
+    settings.timeouts.connect = SOON;
     let kind = pull(&registry_with(&settings)).await;
     assert_eq!(kind, Err(ErrorKind::Timeout(Phase::Connect)));
 }

@@ -13,7 +13,7 @@ mod server;
 
 use std::time::Duration;
 
-use super::{Credentials, ErrorKind, HttpRegistry, Metrics, Registry, Settings, Timeouts};
+use super::{Credentials, ErrorKind, HttpRegistry, Metrics, Registry, Settings};
 use crate::oci::{Digest, Reference, Repository};
 use server::Server;
 
@@ -63,14 +63,8 @@ fn registry(server: &Server) -> HttpRegistry {
     registry_with(&settings(server))
 }
 
-/// Bounds that run out soon, for tests in which one must.
-fn impatient() -> Timeouts {
-    Timeouts {
-        connect: Duration::from_millis(200),
-        header: Duration::from_millis(200),
-        idle: Duration::from_millis(200),
-    }
-}
+/// A bound that runs out soon, for tests in which it must.
+const SOON: Duration = Duration::from_millis(300);
 
 /// Fetches the manifest and gives its bytes, or what went wrong.
 async fn pull(registry: &HttpRegistry) -> Result<Vec<u8>, ErrorKind> {
