@@ -105,8 +105,11 @@ impl ErrorKind {
     /// [`retry_after`](ErrorKind::TooManyRequests), where there is one).
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Resolve | Self::Connect | Self::Timeout(_) | Self::Cut => true,
-            Self::TooManyRequests { .. } => true,
+            Self::TooManyRequests { .. }
+            | Self::Resolve
+            | Self::Connect
+            | Self::Timeout(_)
+            | Self::Cut => true,
             Self::Status(status) => matches!(status, 408 | 500 | 502 | 503 | 504),
             Self::NotFound { .. }
             | Self::Unauthorized
@@ -145,25 +148,46 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// A failed call to an upstream: its kind, and a line about the circumstances.
+/// A failed call to an upstream: what was seen, where, and why as far as known.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{}: {}", .0.detail, .0.kind)]
+#[error("{0}")]
 pub struct UpstreamError(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
-    detail: String,
+    place: String,
+    cause: Option<String>,
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.kind)?;
+        match &self.cause {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl UpstreamError {
-    /// An error of `kind`. `detail` says where it happened (`docker.io: GET
+    /// An error of `kind`. `place` says where it happened (`docker.io: GET
     /// registry-1.docker.io/v2/library/alpine/manifests/3`) and must hold no secret: no
     /// credential, no token, no query of a URL.
-    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, place: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            detail: detail.into(),
+            place: place.into(),
+            cause: None,
+        }))
+    }
+
+    /// The same with a cause in words. The rule about secrets holds here too.
+    pub(super) fn because(kind: ErrorKind, place: &str, cause: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            place: place.to_owned(),
+            cause: Some(cause.into()),
         }))
     }
 
@@ -233,5 +257,7 @@ mod tests {
             "ghcr.io: GET ghcr.io/v2/a/blobs/b: connection ended before the response did"
         );
         assert_eq!(error.clone().word(), "cut");
+        let error = UpstreamError::because(ErrorKind::Connect, "a: GET b/", "refused");
+        assert_eq!(error.to_string(), "a: GET b/: connection failed (refused)");
     }
 }

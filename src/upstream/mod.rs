@@ -8,7 +8,27 @@
 //! exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
 //! Those belong to the engine. Also absent: writing to an upstream.
 
+mod access;
+mod address;
+mod answer;
+mod client;
 mod error;
+mod exchange;
+mod failure;
+mod fault;
+mod link;
+mod metrics;
+mod offline;
+mod reach;
+mod realm;
+mod redirect;
+mod registry;
+mod settings;
+mod token;
+mod wire;
+
+#[cfg(test)]
+mod scenarios;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +37,10 @@ use futures_util::stream::BoxStream;
 use crate::oci::{Digest, MediaType, Reference, Repository};
 
 pub use error::{ErrorKind, Phase, UpstreamError};
+pub use metrics::Metrics;
+pub use offline::OfflineRegistry;
+pub use registry::HttpRegistry;
+pub use settings::{BuildError, Credentials, Settings, Timeouts};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +169,6 @@ pub trait Registry: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
-    async fn list(
-        &self,
-        listing: &Listing,
-        query: Option<&str>,
-    ) -> Result<ListBody, UpstreamError>;
+    async fn list(&self, listing: &Listing, query: Option<&str>)
+    -> Result<ListBody, UpstreamError>;
 }
