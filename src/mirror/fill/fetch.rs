@@ -49,8 +49,6 @@ pub(super) struct Work {
     cursor: u64,
     /// Bytes the followers know of.
     published: u64,
-    /// How many fetches have had this work.
-    fetches: u32,
 }
 
 impl Fetcher {
@@ -77,7 +75,7 @@ impl Fetcher {
     /// Receives until the end and proves the digest.
     async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
         let from = guard.work.as_ref().map_or(0, |work| work.cursor);
-        if guard.work.as_ref().is_some_and(|work| work.fetches >= FETCHES_PER_FILL) {
+        if guard.fill.count_fetch() > FETCHES_PER_FILL {
             return Err(FillError::Abandoned);
         }
         let mut body = self.open(guard, from).await?;
@@ -86,7 +84,6 @@ impl Fetcher {
             Some(work) => work,
             none => none.insert(self.new_work(&guard.fill)?),
         };
-        work.fetches += 1;
         guard.fill.state().send_modify(|state| state.source = Some(work.partial.source()));
 
         // An upstream that does not know ranges sends again what is already here.
@@ -136,7 +133,7 @@ impl Fetcher {
             let digest = fill.digest().to_string();
             StoreError::new(StoreErrorKind::Misuse, "verify", digest, "unknown algorithm")
         })?;
-        Ok(Work { partial, verifier, cursor: 0, published: 0, fetches: 0 })
+        Ok(Work { partial, verifier, cursor: 0, published: 0 })
     }
 
     /// Releases the last bytes, commits, remembers the link, and only then leaves the table.

@@ -82,7 +82,9 @@ impl Follower {
     async fn released(&self) -> Result<(Source, ByteRange), FillError> {
         let mut states = self.joined.fill.state().subscribe();
         loop {
-            match self.look(&states.borrow_and_update())? {
+            // A statement of its own: the borrow must end before anything changes the state.
+            let look = self.look(&states.borrow_and_update())?;
+            match look {
                 Look::Read(source, range) => return Ok((source, range)),
                 Look::TakeOver => self.joined.take_over(),
                 Look::Wait => {}

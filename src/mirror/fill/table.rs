@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
@@ -20,12 +21,14 @@ pub(in crate::mirror) struct Fill {
     state: watch::Sender<State>,
     /// The unverified bytes, here while no fetch has them.
     work: Mutex<Option<Work>>,
+    /// How many fetches were begun: one that always dies must not be begun for ever.
+    fetches: AtomicU32,
 }
 
 impl Fill {
     fn new(digest: Digest, origin: Origin) -> Self {
         let (state, _) = watch::channel(State::new());
-        Self { digest, origin, state, work: Mutex::new(None) }
+        Self { digest, origin, state, work: Mutex::new(None), fetches: AtomicU32::new(0) }
     }
 
     pub(super) fn digest(&self) -> &Digest {
@@ -39,6 +42,11 @@ impl Fill {
 
     pub(super) fn state(&self) -> &watch::Sender<State> {
         &self.state
+    }
+
+    /// Counts a fetch that begins; gives its number, from 1.
+    pub(super) fn count_fetch(&self) -> u32 {
+        self.fetches.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(super) fn take_work(&self) -> Option<Work> {
