@@ -52,7 +52,7 @@ impl Default for DoorLimits {
         Self {
             header_deadline: Duration::from_secs(30),
             idle: Duration::from_secs(75),
-            write_stall: Duration::from_secs(60),
+            write_stall: Duration::from_mins(1),
             connections: 4096,
             max_request_line: 8 * 1024,
             max_head: 64 * 1024,

@@ -1,38 +1,27 @@
 //! A handler that does what the test says and remembers what it was told, and a client of few words.
+#![allow(clippy::unwrap_used)]
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{Request, Response};
 use pingora::apps::ServerApp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::mirror::{FillError, Follower};
-use crate::oci::ByteRange;
+use crate::oci::{ByteRange, Digest, Verifier};
 use crate::server::{Body, Door, DoorLimits, Handler, Refusal, Sent};
-use crate::store::Content;
+use crate::store::{Contents, MemoryStore};
 
-/// Verified bytes, in the page cache or not.
-pub(crate) fn content(bytes: &[u8], cold: bool) -> Content {
-    Content::stand_in(bytes, cold)
-}
-
-/// A follower that gives what the test sends.
-pub(crate) fn follower(chunks: mpsc::Receiver<Result<Bytes, FillError>>) -> Follower {
-    Follower::stand_in(chunks)
-}
-
-/// How a fill ends that does not end well.
-pub(crate) fn fill_error() -> FillError {
-    FillError::Abandoned
-}
-
-/// A response with the range of a content as its body.
-pub(crate) fn content_response(content: Content, start: u64, end: u64) -> Response<Body> {
+/// A response whose body is a range of `bytes`, as content.
+pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<Body> {
+    let digest = Digest::sha256_of(bytes);
+    let partial = MemoryStore::default().begin(&digest).unwrap();
+    partial.write_at(0, bytes).unwrap();
+    let verified = Verifier::verify(&digest, bytes).unwrap().unwrap();
+    let content = partial.commit(&verified).unwrap();
     Response::new(Body::Content(content, ByteRange { start, end }))
 }
 

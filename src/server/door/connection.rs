@@ -107,8 +107,8 @@ fn log(broken: &Broken) {
     match broken {
         Broken::Client(error) => debug!(%error, "the client did not take the whole answer"),
         Broken::Content(error) => error!(%error, "content could not be read while it was sent"),
-        Broken::Fill => debug!("the fill ended before the answer did"),
-        Broken::Response => error!("a response without a length was not sent"),
+        Broken::Fill(error) => debug!(%error, "the fill ended before the answer did"),
+        Broken::Response => error!("a response has no length, or not its body's"),
     }
 }
 

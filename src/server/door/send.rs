@@ -2,13 +2,14 @@
 
 use std::io;
 
+use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use super::wire::Wire;
-use crate::mirror::Follower;
+use crate::mirror::{FillError, Follower};
 use crate::oci::ByteRange;
 use crate::server::Body;
-use crate::store::{Content, Source};
+use crate::store::Source;
 
 /// Bytes on their way at once, for each body. Larger buffers cost more than they bring: this one stays in
 /// the processor's cache between the read and the write.
@@ -21,9 +22,9 @@ pub(super) enum Broken {
     Client(io::Error),
     /// Content could not be read, or has fewer bytes than its range.
     Content(io::Error),
-    /// The fill ended badly, or gave fewer or more bytes than the response promised.
-    Fill,
-    /// The response cannot be sent as it is: a defect of the handler.
+    /// The fill ended badly.
+    Fill(FillError),
+    /// The response states no length, or another than its body's: a defect of the handler.
     Response,
 }
 
@@ -32,14 +33,32 @@ pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> 
     match body {
         Body::Empty => {}
         Body::Bytes(bytes) => wire.write(&bytes).await.map_err(Broken::Client)?,
-        Body::Content(content, range) => send_content(&content, range, wire).await?,
+        Body::Content(content, range) => send_range(content.source(), range, wire).await?,
         Body::Follow(follower) => follow(follower, wire).await?,
     }
     wire.flush().await.map_err(Broken::Client)
 }
 
-async fn send_content(
-    content: &Content,
+/// What content is read from: [`Source`], which has a twin in the tests whose pages are never in memory.
+trait Pages: Clone + Send + 'static {
+    /// Reads without waiting for the disk, or fails with [`io::ErrorKind::WouldBlock`].
+    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Reads, and may wait.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Pages for Source {
+    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read_at(self, offset, buffer)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::read_at(self, offset, buffer)
+    }
+}
+
+async fn send_range(
+    pages: &impl Pages,
     range: ByteRange,
     wire: &mut Wire<'_>,
 ) -> Result<(), Broken> {
@@ -47,7 +66,7 @@ async fn send_content(
     let mut at = range.start;
     while at < range.end {
         let want = chunk(range.end - at);
-        let read = read_at(content.source(), at, want, &mut buffer)
+        let read = read_at(pages, at, want, &mut buffer)
             .await
             .map_err(Broken::Content)?;
         wire.write(&buffer[..read]).await.map_err(Broken::Client)?;
@@ -59,17 +78,17 @@ async fn send_content(
 /// Reads up to `want` bytes, at least one. What is in the page cache is read on the spot; only what the disk
 /// has to bring goes to a thread that may block.
 async fn read_at(
-    source: &Source,
+    pages: &impl Pages,
     offset: u64,
     want: usize,
     buffer: &mut Vec<u8>,
 ) -> io::Result<usize> {
-    let read = match source.try_read_at(offset, &mut buffer[..want]) {
+    let read = match pages.try_read_at(offset, &mut buffer[..want]) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let source = source.clone();
+            let pages = pages.clone();
             let mut lent = std::mem::take(buffer);
             let (read, returned) = spawn_blocking(move || {
-                let read = source.read_at(offset, &mut lent[..want]);
+                let read = pages.read_at(offset, &mut lent[..want]);
                 (read, lent)
             })
             .await?;
@@ -84,16 +103,28 @@ async fn read_at(
     Ok(read)
 }
 
-async fn follow(mut follower: Follower, wire: &mut Wire<'_>) -> Result<(), Broken> {
+/// What a fill is read through: [`Follower`], which has a twin in the tests that gives what it is told to.
+trait Chunks {
+    /// The next bytes, at most `most`; `None` after the last.
+    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError>;
+}
+
+impl Chunks for Follower {
+    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
+        Self::next(self, most).await
+    }
+}
+
+async fn follow(mut chunks: impl Chunks, wire: &mut Wire<'_>) -> Result<(), Broken> {
     loop {
         // What the client can have, it gets before the wait: the head with the first turn.
         wire.flush().await.map_err(Broken::Client)?;
-        match follower.next(CHUNK).await {
-            Ok(Some(bytes)) if bytes.len() as u64 <= wire.left() => {
+        match chunks.next(CHUNK).await.map_err(Broken::Fill)? {
+            Some(bytes) if bytes.len() as u64 <= wire.left() => {
                 wire.write(&bytes).await.map_err(Broken::Client)?;
             }
-            Ok(None) if wire.left() == 0 => return Ok(()),
-            Ok(_) | Err(_) => return Err(Broken::Fill),
+            None if wire.left() == 0 => return Ok(()),
+            _ => return Err(Broken::Response),
         }
     }
 }
@@ -101,3 +132,6 @@ async fn follow(mut follower: Follower, wire: &mut Wire<'_>) -> Result<(), Broke
 fn chunk(length: u64) -> usize {
     usize::try_from(length).map_or(CHUNK, |length| length.min(CHUNK))
 }
+
+#[cfg(test)]
+mod tests;
