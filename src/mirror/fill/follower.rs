@@ -46,7 +46,10 @@ impl Joined {
 
     /// A reader of `range`, which lies within the size.
     pub fn follow(&self, range: ByteRange) -> Follower {
-        Follower { joined: self.clone(), left: range }
+        Follower {
+            joined: self.clone(),
+            left: range,
+        }
     }
 
     fn take_over(&self) {
