@@ -94,6 +94,21 @@ async fn what_is_not_http_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tls_handshake_is_refused_at_once() {
+    let began = tokio::time::Instant::now();
+    let (handler, _reports) = Script::echo();
+    let mut visit = Visit::new(&handler);
+    // The first bytes of a ClientHello; the client keeps the connection open and waits.
+    visit
+        .client
+        .send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        .await;
+    let (head, _) = visit.client.answer().await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    assert!(began.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_ambiguous_authority_is_refused() {
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
