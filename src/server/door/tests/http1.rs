@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 
 use crate::server::testkit::{Script, Visit, field};
-use crate::server::{Body, Sent};
+use crate::server::{Body, End, Sent};
 
 async fn echoed(request: impl AsRef<[u8]>) -> String {
     Visit::talk(&Script::echo().0, request).await
@@ -29,7 +29,7 @@ async fn a_connection_serves_many_requests() {
         let sent = Sent {
             status: StatusCode::OK,
             bytes: body.len() as u64,
-            complete: true,
+            end: End::Whole,
         };
         assert_eq!(reports.recv().await, Some((path.to_owned(), sent)));
     }
@@ -74,7 +74,7 @@ async fn a_head_has_the_length_and_no_body() {
         assert_eq!(field(&head, "content-length"), Some("1234"));
         assert_eq!(field(&head, "connection"), Some("keep-alive"));
         let sent = reports.recv().await.unwrap().1;
-        assert!(sent.complete && sent.bytes == 0);
+        assert!(sent.end == End::Whole && sent.bytes == 0);
     }
 }
 
