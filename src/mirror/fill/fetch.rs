@@ -97,20 +97,21 @@ impl Fetcher {
         // An upstream that does not know ranges sends again what is already here.
         let mut again = from.saturating_sub(body.offset);
         loop {
-            let next = match body.stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    work.publish(&guard.fill);
-                    body.stream.next().await
-                }
+            let ready = body.stream.next().now_or_never();
+            let next = if let Some(next) = ready {
+                next
+            } else {
+                // About to wait: the followers get what is here first.
+                work.publish(&guard.fill);
+                body.stream.next().await
             };
             let Some(chunk) = next else { break };
-            let mut chunk = chunk?;
+            let chunk = chunk?;
             let skipped = usize::try_from(again)
                 .unwrap_or(usize::MAX)
                 .min(chunk.len());
             again -= skipped as u64;
-            work.take(chunk.split_off(skipped), body.size)?;
+            work.take(&chunk[skipped..], body.size)?;
             if work.cursor - work.published >= PUBLISH_EVERY {
                 work.publish(&guard.fill);
             }
@@ -191,7 +192,7 @@ impl Fetcher {
             Ok(Ok(_)) => {}
             // The clients have right bytes; only the next one pays.
             Ok(Err(error)) => {
-                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept")
+                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept");
             }
             Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
         }
@@ -201,7 +202,7 @@ impl Fetcher {
 
 impl Work {
     /// Writes and hashes the next bytes of the prefix. What exceeds the announced size is an error at once.
-    fn take(&mut self, bytes: Bytes, size: Option<u64>) -> Result<(), FillError> {
+    fn take(&mut self, bytes: &[u8], size: Option<u64>) -> Result<(), FillError> {
         let end = self.cursor + bytes.len() as u64;
         if let Some(announced) = size.filter(|&size| end > size) {
             return Err(FillError::Length {
@@ -209,8 +210,8 @@ impl Work {
                 sent: end,
             });
         }
-        self.partial.write_at(self.cursor, &bytes)?;
-        self.verifier.update(&bytes);
+        self.partial.write_at(self.cursor, bytes)?;
+        self.verifier.update(bytes);
         self.cursor = end;
         Ok(())
     }
