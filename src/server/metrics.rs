@@ -2,7 +2,6 @@
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use super::Sent;
 use crate::mirror::Outcome;
 
 /// The metrics of the client's side.
@@ -35,10 +34,10 @@ impl ServerMetrics {
         Ok(Self { requests, served })
     }
 
-    /// Counts one request, when its answer has gone.
-    pub(super) fn count(&self, upstream: &str, kind: &str, outcome: Outcome, sent: &Sent) {
+    /// Counts one request with the bytes of its answer's body, when that has gone.
+    pub(super) fn count(&self, upstream: &str, kind: &str, outcome: Outcome, bytes: u64) {
         let labels = [upstream, kind, outcome.word()];
         self.requests.with_label_values(&labels).inc();
-        self.served.with_label_values(&labels).inc_by(sent.bytes);
+        self.served.with_label_values(&labels).inc_by(bytes);
     }
 }

@@ -60,7 +60,8 @@ impl Fetcher {
         match self.fetch(&mut guard).await {
             Ok(verified) => self.keep(guard, verified).await,
             Err(error) => {
-                tracing::warn!(
+                // Who waits is told, and logs it; but there may be nobody left.
+                tracing::debug!(
                     upstream = %self.origin.upstream, repository = %self.origin.repository,
                     digest = %guard.fill.digest(), %error, "fill failed"
                 );

@@ -1,0 +1,113 @@
+//! What is told of a request when its answer has gone: one line in the log, one count.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use crate::mirror::{Outcome, Who};
+use crate::oci::Endpoint;
+use crate::server::metrics::ServerMetrics;
+use crate::server::route::{NO_UPSTREAM, Route};
+use crate::server::{End, Peer, Sent};
+
+/// The metric's word for what is no endpoint.
+const NO_ENDPOINT: &str = "other";
+
+/// One request on its way: filled in as more is known, told once at the end.
+pub struct Ticket {
+    upstream: Arc<str>,
+    kind: &'static str,
+    outcome: Outcome,
+    /// Why there was no better answer.
+    error: Option<String>,
+    method: Method,
+    /// Without the query, where signatures and tokens would be.
+    path: String,
+    peer: Option<Peer>,
+    began: Instant,
+}
+
+impl Ticket {
+    pub(super) fn of(request: &Parts) -> Self {
+        Self {
+            upstream: Arc::from(NO_UPSTREAM),
+            kind: NO_ENDPOINT,
+            outcome: Outcome::Error(Who::Client),
+            error: None,
+            method: request.method.clone(),
+            path: request.uri.path().to_owned(),
+            peer: request.extensions.get().copied(),
+            began: Instant::now(),
+        }
+    }
+
+    pub(super) fn routed(&mut self, route: &Route) {
+        self.upstream = Arc::clone(&route.upstream);
+        self.kind = kind(&route.endpoint);
+    }
+
+    pub(super) fn answered(&mut self, outcome: Outcome, error: Option<String>) {
+        self.outcome = outcome;
+        self.error = error;
+    }
+
+    /// Logs and counts: after the last byte, so that a hit is counted when it was served.
+    pub(super) fn tell(self, metrics: &ServerMetrics, sent: Sent) {
+        let outcome = in_the_end(self.outcome, sent.end);
+        metrics.count(&self.upstream, self.kind, outcome, sent.bytes);
+        tracing::info!(
+            target: "access",
+            client = self.peer.map(|peer| tracing::field::display(peer.0)),
+            method = %self.method,
+            path = self.path,
+            upstream = %self.upstream,
+            status = sent.status.as_u16(),
+            outcome = outcome.word(),
+            why = outcome.why(),
+            bytes = sent.bytes,
+            end = sent.end.word(),
+            duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error = self.error,
+            "request"
+        );
+    }
+}
+
+/// Logs and counts a request that was turned away before it could be read.
+pub(super) fn tell_refused(metrics: &ServerMetrics, status: StatusCode, reason: &str) {
+    let outcome = Outcome::Error(Who::Client);
+    metrics.count(NO_UPSTREAM, NO_ENDPOINT, outcome, 0);
+    tracing::info!(
+        target: "access",
+        status = status.as_u16(),
+        outcome = outcome.word(),
+        error = reason,
+        "refused"
+    );
+}
+
+/// An answer that broke on its way is an error, whatever its head said. What follows a fill breaks with
+/// upstream, what is content breaks with the disk.
+fn in_the_end(begun: Outcome, end: End) -> Outcome {
+    match (end, begun) {
+        (End::Broken, Outcome::Miss | Outcome::Join) => Outcome::Error(Who::Upstream),
+        (End::Broken, _) => Outcome::Error(Who::Store),
+        (End::Whole | End::Left, begun) => begun,
+    }
+}
+
+/// The metric's word for an endpoint.
+fn kind(endpoint: &Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Base => "ping",
+        Endpoint::Catalog => "catalog",
+        Endpoint::Tags(_) => "tags",
+        Endpoint::Manifest(..) => "manifest",
+        Endpoint::Blob(..) => "blob",
+        Endpoint::Upload(_) => "upload",
+        Endpoint::Referrers(..) => "referrers",
+        Endpoint::Extension => "extension",
+    }
+}
