@@ -56,9 +56,11 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        Self {
-            folder: TempDir::new().expect("a home for a client"),
-        }
+        let folder = TempDir::new().expect("a home for a client");
+        let home = Self { folder };
+        // No credentials; podman wants the file to be there all the same.
+        home.file("auth.json", "{}");
+        home
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -225,5 +225,5 @@ pub(crate) fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
             .all(carries)
             .then(|| value.parse::<f64>().ok())?
     });
-    samples.sum()
+    samples.fold(0.0, |sum, sample| sum + sample)
 }

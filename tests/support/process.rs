@@ -149,7 +149,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("---- {} printed ----\n{}", self.name, tail(&self.log(), 60));
+            eprintln!("---- {} printed ----\n{}", self.name, tail(&self.log(), 12));
         }
         self.signal(Signal::TERM);
         if self.wait(PATIENCE).is_none() {
@@ -159,8 +159,11 @@ impl Drop for Daemon {
     }
 }
 
-/// The last `lines` lines of a text.
+/// The last `lines` lines of a text, each only as far as a person would read it.
 fn tail(text: &str, lines: usize) -> String {
     let from = text.lines().count().saturating_sub(lines);
-    text.lines().skip(from).collect::<Vec<_>>().join("\n")
+    let tail = text.lines().skip(from);
+    tail.map(|line| line.chars().take(400).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -58,7 +58,7 @@ impl Registry {
             Access::Open | Access::Basic => None,
         };
         let mut config = format!(
-            "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
              http: {{addr: {address}, secret: harbour}}\n",
             folder.path().join("registry").display()

@@ -22,6 +22,11 @@ pub(crate) struct Head {
 impl Head {
     /// Reads one head; `None` when the connection was closed before its first byte.
     pub(crate) async fn read(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Self>> {
+        // Clients that may use plain HTTP try TLS first, and wait until somebody says that this is not it.
+        let first = reader.fill_buf().await?.first();
+        if first.is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            return Err(Error::new(ErrorKind::InvalidData, "not HTTP"));
+        }
         let mut lines = Vec::new();
         let mut size = 0;
         loop {

@@ -42,10 +42,9 @@ impl Client for Skopeo {
 
     async fn pull(&self, reference: &str) {
         let mut copy = self.home.command(SKOPEO);
-        copy.env(
-            "CONTAINERS_REGISTRIES_CONF",
-            self.home.path("registries.conf"),
-        );
+        // It reads no variable for this, unlike podman.
+        copy.arg("--registries-conf")
+            .arg(self.home.path("registries.conf"));
         copy.args(["--insecure-policy", "copy", "--quiet"]);
         if self.all_platforms {
             copy.arg("--all");
