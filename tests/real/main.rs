@@ -8,4 +8,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod herd;
+mod integrity;
+mod memory;
+mod paths;
+mod process;
+mod pulls;
 mod support_holds;

@@ -142,7 +142,12 @@ impl Mirror {
         self.daemon = None;
     }
 
-    /// Asks the process to end (SIGTERM) and returns its exit code.
+    /// Asks the process to end (SIGTERM) and does not wait for it.
+    pub(crate) fn ask_to_stop(&mut self) {
+        self.running().signal(Signal::TERM);
+    }
+
+    /// Asks the process to end, unless that was done, and returns its exit code.
     pub(crate) fn stop(&mut self) -> i32 {
         let daemon = self.running();
         daemon.signal(Signal::TERM);

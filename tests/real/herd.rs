@@ -1,0 +1,133 @@
+//! Many clients, one cold blob: one fetch upstream, whoever comes and goes.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::support::http::{Compared, Download, send};
+use crate::support::mirror::{Mirror, Plan};
+use crate::support::noise;
+use crate::support::registry::Access;
+use crate::support::tap::Crossing;
+use crate::support::upstream::Upstream;
+
+const MIB: usize = 1024 * 1024;
+
+/// A mirror before a registry with one blob that nobody has asked for.
+struct Cold {
+    upstream: Upstream,
+    mirror: Mirror,
+    digest: String,
+    path: String,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Cold {
+    async fn blob(size: usize) -> Self {
+        let upstream = Upstream::start(Access::Open).await;
+        let bytes = Arc::new(noise(size as u64, size));
+        let digest = upstream.registry.push_blob("library/herd", &bytes).await;
+        let mirror = Plan::of(&upstream.tap).start().await;
+        let path = format!("/v2/library/herd/blobs/{digest}");
+        Self {
+            upstream,
+            mirror,
+            digest,
+            path,
+            bytes,
+        }
+    }
+
+    /// One client that has the head of its answer and none of its body.
+    async fn client(&self) -> Download {
+        let download = send(self.mirror.address, "GET", &self.path, &[], b"").await;
+        assert_eq!(download.head.status(), Some(200), "{:?}", download.head);
+        let length = self.bytes.len().to_string();
+        assert_eq!(
+            download.head.field("content-length"),
+            Some(length.as_str()),
+            "{:?}",
+            download.head
+        );
+        download
+    }
+
+    /// So many clients; all of them are in when this returns.
+    async fn clients(&self, many: usize) -> Vec<Download> {
+        futures_util::future::join_all((0..many).map(|_| self.client())).await
+    }
+
+    /// All clients read at once, each as fast as it can.
+    async fn all_get_everything(&self, clients: Vec<Download>) {
+        let mut reading = JoinSet::new();
+        for client in clients {
+            let bytes = Arc::clone(&self.bytes);
+            reading.spawn(async move { client.compare(&bytes).await });
+        }
+        for (n, got) in reading.join_all().await.into_iter().enumerate() {
+            let whole = Compared {
+                size: self.bytes.len(),
+                right: true,
+                complete: true,
+            };
+            assert_eq!(got, whole, "client {n}");
+        }
+    }
+
+    fn crossed_once(&self) {
+        let once = Crossing {
+            gets: 1,
+            bytes: self.bytes.len() as u64,
+        };
+        assert_eq!(self.upstream.tap.blobs().get(&self.digest), Some(&once));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_two_clients_make_one_fetch() {
+    let cold = Cold::blob(256 * MIB).await;
+    // Nothing can be complete, and so answered from the cache, before all of them are in.
+    let gate = cold.upstream.tap.on(&cold.path).gate_at(MIB as u64);
+    let clients = cold.clients(32).await;
+    gate.release();
+    cold.all_get_everything(clients).await;
+    cold.crossed_once();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_more_come_half_way() {
+    let cold = Cold::blob(256 * MIB).await;
+    let gate = cold.upstream.tap.on(&cold.path).gate_at(128 * MIB as u64);
+    let mut clients = cold.clients(16).await;
+    gate.reached().await;
+    clients.extend(cold.clients(16).await);
+    gate.release();
+    cold.all_get_everything(clients).await;
+    cold.crossed_once();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_client_leaves_and_the_others_stay() {
+    let cold = Cold::blob(64 * MIB).await;
+    let gate = cold.upstream.tap.on(&cold.path).gate_at(32 * MIB as u64);
+    let first = cold.client().await;
+    let others = cold.clients(7).await;
+    gate.reached().await;
+    drop(first);
+    gate.release();
+    cold.all_get_everything(others).await;
+    cold.crossed_once();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_client_leaves_and_the_next_one_goes_on() {
+    let cold = Cold::blob(64 * MIB).await;
+    let gate = cold.upstream.tap.on(&cold.path).gate_at(32 * MIB as u64);
+    let first = cold.client().await;
+    gate.reached().await;
+    drop(first);
+    let next = cold.client().await;
+    gate.release();
+    cold.all_get_everything(vec![next]).await;
+    cold.crossed_once();
+}
