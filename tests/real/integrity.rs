@@ -95,7 +95,7 @@ async fn a_bit_flipped_in_the_last_byte_is_found_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_with_a_flipped_bit_is_an_error() {
     let upstream = Upstream::start(Access::Open).await;
-    let pushed = upstream
+    let digest = upstream
         .registry
         .push(
             &Layout::image(3, &[1000]),
@@ -106,7 +106,7 @@ async fn a_manifest_with_a_flipped_bit_is_an_error() {
         .await;
     let mirror = Plan::of(&upstream.tap).start().await;
     upstream.tap.on("/manifests/").flip_at(20);
-    for reference in [pushed.digest.as_str(), "one"] {
+    for reference in [digest.as_str(), "one"] {
         let target = format!("/v2/library/fragile/manifests/{reference}");
         let answer = mirror.get(&target).await;
         assert_eq!(answer.status(), 502, "{reference}: {}", answer.text());

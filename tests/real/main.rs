@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod herd;
 mod integrity;
 mod memory;

@@ -36,9 +36,10 @@ impl Config {
     fn right(listen: &str, data: &Path) -> Self {
         Self::new(&format!(
             "[server]\nlisten = [\"{listen}\"]\n[admin]\nlisten = \"{}\"\n\
-             [store]\npath = {data:?}\ncapacity = \"1GiB\"\n\
+             [store]\npath = \"{}\"\ncapacity = \"1GiB\"\n\
              [upstreams.\"docker.io\"]\nurl = \"http://127.0.0.1:1\"\ndefault = true\n",
-            free_address()
+            free_address(),
+            data.display()
         ))
     }
 

@@ -37,12 +37,12 @@ async fn everything(upstream: &Upstream) -> Vec<Wanted> {
     ] {
         let layout = kind(seed, &SIZES);
         let repository = format!("library/kind-{seed}");
-        let pushed = upstream
+        let digest = upstream
             .registry
             .push(&layout, &repository, "one", format)
             .await;
         let reference = if by_digest {
-            format!("docker.io/{repository}@{}", pushed.digest)
+            format!("docker.io/{repository}@{digest}")
         } else {
             format!("docker.io/{repository}:one")
         };
@@ -250,7 +250,7 @@ async fn pulls_on_with_the_upstream_gone() {
     };
     within(
         "pulls with the upstream gone",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         pulls,
     )
     .await;

@@ -6,10 +6,10 @@ use tokio::time::{Instant, interval, timeout};
 
 /// Awaits `work`, at most `limit`; `what` names it in the panic when it takes longer.
 pub(crate) async fn within<T>(what: &str, limit: Duration, work: impl Future<Output = T>) -> T {
-    match timeout(limit, work).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {limit:?}: {what}"),
-    }
+    let Ok(value) = timeout(limit, work).await else {
+        panic!("not within {limit:?}: {what}")
+    };
+    value
 }
 
 /// Asks `ready` again and again until it answers yes, at most `limit`.

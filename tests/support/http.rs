@@ -11,7 +11,7 @@ use super::bound::within;
 use super::wire::{Head, Incoming};
 
 /// No single step of an exchange may take longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A whole answer.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Download {
     reader: BufReader<TcpStream>,
 }
 
-/// Sends a request head and `body` and reads the head of the answer.
+/// Sends a request and reads the head of the answer.
 pub(crate) async fn send(
     to: SocketAddr,
     method: &str,
@@ -59,32 +59,39 @@ pub(crate) async fn send(
     fields: &[(&str, &str)],
     body: &[u8],
 ) -> Download {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
-    for (name, value) in fields {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if !body.is_empty() || method == "POST" || method == "PUT" {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    text.push_str("\r\n");
-    send_raw(to, &[text.as_bytes(), body].concat(), method)
-        .await
-        .unwrap_or_else(|| panic!("{method} {target}: no answer"))
-}
-
-/// Sends these very bytes; `None` when the connection was closed without an answer.
-pub(crate) async fn send_raw(to: SocketAddr, bytes: &[u8], method: &str) -> Option<Download> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(to)
-            .await
-            .unwrap_or_else(|error| panic!("cannot reach {to}: {error}"));
-        stream.write_all(bytes).await.ok()?;
-        let mut reader = BufReader::with_capacity(64 * 1024, stream);
-        let head = Head::read(&mut reader).await.ok()??;
-        let body = Incoming::of_response(&head, method);
-        Some(Download { head, body, reader })
+    let (host, length) = (to.to_string(), body.len().to_string());
+    let mut head = Head {
+        start: format!("{method} {target} HTTP/1.1"),
+        fields: Vec::new(),
     };
-    within("the head of an answer", PATIENCE, exchange).await
+    let own = [
+        ("Host", &*host),
+        ("Connection", "close"),
+        ("Content-Length", &*length),
+    ];
+    let own = if body.is_empty() && method != "POST" {
+        &own[..2]
+    } else {
+        &own
+    };
+    for (name, value) in own.iter().chain(fields) {
+        head.fields.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    let exchange = async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(&head.bytes()).await?;
+        stream.write_all(body).await?;
+        let mut reader = BufReader::with_capacity(64 * 1024, stream);
+        Ok::<_, std::io::Error>((Head::read(&mut reader).await?, reader))
+    };
+    match within("the head of an answer", PATIENCE, exchange).await {
+        Ok((Some(head), reader)) => {
+            let body = Incoming::of_response(&head, method);
+            Download { head, body, reader }
+        }
+        Ok((None, _)) => panic!("{method} {target}: closed without an answer"),
+        Err(error) => panic!("{method} {target}: {error}"),
+    }
 }
 
 /// A whole GET.

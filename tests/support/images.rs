@@ -32,17 +32,6 @@ impl Format {
     }
 }
 
-/// What a registry holds after a push.
-#[derive(Debug, Clone)]
-pub(crate) struct Pushed {
-    /// The repository.
-    pub(crate) repository: String,
-    /// The tag.
-    pub(crate) tag: String,
-    /// The digest of the manifest or index under that tag.
-    pub(crate) digest: String,
-}
-
 /// A layer in both of its forms; clients keep one or the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Layer {

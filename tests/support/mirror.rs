@@ -89,7 +89,8 @@ impl Plan {
             std::fs::write(&file, PASSWORD).expect("the password file");
             let _ = writeln!(
                 text,
-                "mode = \"own\"\nusername = \"{USER}\"\npassword_file = {file:?}"
+                "mode = \"own\"\nusername = \"{USER}\"\npassword_file = \"{}\"",
+                file.display()
             );
         } else {
             text.push_str("mode = \"anonymous\"\n");

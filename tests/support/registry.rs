@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::bound::until;
 use super::http::{self, get};
-use super::images::{Format, Layout, Pushed};
+use super::images::{Format, Layout};
 use super::process::{Daemon, Part, run_well};
 use super::token::{ISSUER, SERVICE, TokenServer};
 use super::{clients::SKOPEO, digest, free_address};
@@ -119,14 +119,14 @@ impl Registry {
             .expect("a registry with a token server")
     }
 
-    /// Pushes a layout's image or index with skopeo.
+    /// Pushes a layout's image or index with skopeo and returns the digest it has there.
     pub(crate) async fn push(
         &self,
         layout: &Layout,
         repository: &str,
         tag: &str,
         format: Format,
-    ) -> Pushed {
+    ) -> String {
         let digest_file = layout.folder().join("pushed-digest");
         let mut skopeo = SKOPEO.command();
         skopeo.args([
@@ -143,13 +143,9 @@ impl Registry {
         }
         skopeo.arg(format!("oci:{}", layout.folder().display()));
         skopeo.arg(format!("docker://{}/{repository}:{tag}", self.address));
-        run_well(skopeo, Duration::from_secs(60)).await;
+        run_well(skopeo, Duration::from_mins(1)).await;
         let digest = std::fs::read_to_string(digest_file).expect("the digest of what was pushed");
-        Pushed {
-            repository: repository.to_owned(),
-            tag: tag.to_owned(),
-            digest: digest.trim().to_owned(),
-        }
+        digest.trim().to_owned()
     }
 
     /// Pushes one blob by the API alone ("Pushing a blob monolithically") and returns its digest.

@@ -5,8 +5,6 @@
 
 mod fault;
 
-pub(crate) use fault::Gate;
-
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -73,7 +73,7 @@ impl Head {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{}\r\n", self.start);
         for (name, value) in &self.fields {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name, ": ", value, "\r\n"]);
         }
         text.push_str("\r\n");
         text.into_bytes()

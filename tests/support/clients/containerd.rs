@@ -31,13 +31,12 @@ impl Containerd {
     /// Starts one that pulls through `mirror` and waits until it answers.
     pub(crate) async fn start(mirror: SocketAddr) -> Self {
         let home = Home::new();
+        let [root, state, sock, ttrpc] =
+            ["root", "state", "sock", "ttrpc"].map(|name| home.path(name).display().to_string());
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
-             [grpc]\naddress = {:?}\n[ttrpc]\naddress = {:?}\n",
-            home.path("root"),
-            home.path("state"),
-            home.path("sock"),
-            home.path("ttrpc")
+            "version = 2\nroot = {root:?}\nstate = {state:?}\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+             [grpc]\naddress = {sock:?}\n[ttrpc]\naddress = {ttrpc:?}\n"
         );
         let config = home.file("config.toml", &config);
         let hosts = format!(
@@ -47,7 +46,7 @@ impl Containerd {
         let mut containerd = home.command(CONTAINERD);
         containerd.arg("--config").arg(config);
         let mut daemon = Daemon::start("containerd", containerd, &home.path("log"));
-        until("containerd answers", Duration::from_secs(60), async || {
+        until("containerd answers", Duration::from_mins(1), async || {
             assert_eq!(daemon.ended(), None, "containerd ended: {}", daemon.log());
             run(ctr(&home, &["version"]), PATIENCE)
                 .await

@@ -52,7 +52,7 @@ impl Docker {
             .arg("--registry-mirror")
             .arg(format!("http://{mirror}"));
         let mut daemon = Daemon::start("dockerd", dockerd, &home.path("log"));
-        until("dockerd answers", Duration::from_secs(60), async || {
+        until("dockerd answers", Duration::from_mins(1), async || {
             assert_eq!(daemon.ended(), None, "dockerd ended: {}", daemon.log());
             run(docker(&home, &["version"]), PATIENCE)
                 .await

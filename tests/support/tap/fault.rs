@@ -156,7 +156,7 @@ impl Gate {
     pub(crate) async fn reached(&self) {
         within(
             "an answer at the gate",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             opened(&self.0.reached),
         )
         .await;
