@@ -240,6 +240,7 @@ async fn pulls_on_with_the_upstream_gone() {
     let wanted = everything(&upstream).await;
     for Wanted { layout, reference } in &wanted {
         pull_and_look(&skopeo, layout.layers(), reference).await;
+        pull_and_look(&docker, layout.layers(), reference).await;
     }
     upstream.tap.close().await;
     let pulls = async {
