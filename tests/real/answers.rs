@@ -3,21 +3,19 @@
 use crate::support::digest;
 use crate::support::http::{Answer, send};
 use crate::support::images::{Format, Layout};
-use crate::support::mirror::{Mirror, Plan};
-use crate::support::registry::Access;
+use crate::support::mirror::Mirror;
 use crate::support::upstream::Upstream;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A mirror of a registry that holds one index, the index's digest and one of its blobs.
 async fn mirrored_index() -> (Upstream, Mirror, String, String) {
-    let upstream = Upstream::start(Access::Open).await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     let layout = Layout::multi_arch(1, &[50_000]);
     let digest = upstream
         .registry
         .push(&layout, "library/a", "one", Format::Oci)
         .await;
-    let mirror = Plan::of(&upstream.tap).start().await;
     (upstream, mirror, digest, layout.layers()[0].blob.clone())
 }
 

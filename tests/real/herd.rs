@@ -4,43 +4,16 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::support::http::{Compared, Download, send};
-use crate::support::mirror::{Mirror, Plan};
-use crate::support::noise;
-use crate::support::registry::Access;
+use crate::support::cold::ColdBlob;
+use crate::support::http::{Compared, Download};
 use crate::support::tap::Crossing;
-use crate::support::upstream::Upstream;
 
 const MIB: usize = 1024 * 1024;
 
-/// A mirror before a registry with one blob that nobody has asked for.
-struct Cold {
-    upstream: Upstream,
-    mirror: Mirror,
-    digest: String,
-    path: String,
-    bytes: Arc<Vec<u8>>,
-}
-
-impl Cold {
-    async fn blob(size: usize) -> Self {
-        let upstream = Upstream::start(Access::Open).await;
-        let bytes = Arc::new(noise(size as u64, size));
-        let digest = upstream.registry.push_blob("library/herd", &bytes).await;
-        let mirror = Plan::of(&upstream.tap).start().await;
-        let path = format!("/v2/library/herd/blobs/{digest}");
-        Self {
-            upstream,
-            mirror,
-            digest,
-            path,
-            bytes,
-        }
-    }
-
+impl ColdBlob {
     /// One client that has the head of its answer and none of its body.
     async fn client(&self) -> Download {
-        let download = send(self.mirror.address, "GET", &self.path, &[], b"").await;
+        let download = self.open().await;
         assert_eq!(download.head.status(), Some(200), "{:?}", download.head);
         let length = self.bytes.len().to_string();
         assert_eq!(
@@ -85,7 +58,7 @@ impl Cold {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_clients_make_one_fetch() {
-    let cold = Cold::blob(256 * MIB).await;
+    let cold = ColdBlob::of(256 * MIB).await;
     // Nothing can be complete, and so answered from the cache, before all of them are in.
     let gate = cold.upstream.tap.on(&cold.path).gate_at(MIB as u64);
     let clients = cold.clients(32).await;
@@ -96,7 +69,7 @@ async fn thirty_two_clients_make_one_fetch() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_more_come_half_way() {
-    let cold = Cold::blob(256 * MIB).await;
+    let cold = ColdBlob::of(256 * MIB).await;
     let gate = cold.upstream.tap.on(&cold.path).gate_at(128 * MIB as u64);
     let mut clients = cold.clients(16).await;
     gate.reached().await;
@@ -108,7 +81,7 @@ async fn sixteen_more_come_half_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_client_leaves_and_the_others_stay() {
-    let cold = Cold::blob(64 * MIB).await;
+    let cold = ColdBlob::of(64 * MIB).await;
     let gate = cold.upstream.tap.on(&cold.path).gate_at(32 * MIB as u64);
     let first = cold.client().await;
     let others = cold.clients(7).await;
@@ -121,7 +94,7 @@ async fn the_first_client_leaves_and_the_others_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_client_leaves_and_the_next_one_goes_on() {
-    let cold = Cold::blob(64 * MIB).await;
+    let cold = ColdBlob::of(64 * MIB).await;
     let gate = cold.upstream.tap.on(&cold.path).gate_at(32 * MIB as u64);
     let first = cold.client().await;
     gate.reached().await;

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::support::bound::until;
-use crate::support::http::{Compared, send};
+use crate::support::cold::ColdBlob;
+use crate::support::http::Compared;
 use crate::support::images::{Format, Layout};
-use crate::support::mirror::{Mirror, Plan};
-use crate::support::noise;
-use crate::support::registry::Access;
 use crate::support::upstream::Upstream;
 
 const SIZE: usize = 8 * 1024 * 1024;
@@ -16,33 +14,10 @@ const HALF: u64 = SIZE as u64 / 2;
 /// How long the mirror may keep away from an upstream, or a digest, that has just disappointed it.
 const GRUDGE: Duration = Duration::from_secs(90);
 
-struct Blob {
-    upstream: Upstream,
-    mirror: Mirror,
-    digest: String,
-    path: String,
-    bytes: Vec<u8>,
-}
-
-impl Blob {
-    async fn cold(seed: u64) -> Self {
-        let upstream = Upstream::start(Access::Open).await;
-        let bytes = noise(seed, SIZE);
-        let digest = upstream.registry.push_blob("library/fragile", &bytes).await;
-        let mirror = Plan::of(&upstream.tap).start().await;
-        let path = format!("/v2/library/fragile/blobs/{digest}");
-        Self {
-            upstream,
-            mirror,
-            digest,
-            path,
-            bytes,
-        }
-    }
-
+impl ColdBlob {
     /// One client's whole attempt. `None`: it was told no, with an error of the server's.
     async fn attempt(&self) -> Option<Compared> {
-        let download = send(self.mirror.address, "GET", &self.path, &[], b"").await;
+        let download = self.open().await;
         match download.head.status() {
             Some(200) => Some(download.compare(&self.bytes).await),
             Some(502..=504) => None,
@@ -76,7 +51,7 @@ impl Blob {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_is_never_sent_as_complete_or_kept() {
-    let blob = Blob::cold(1).await;
+    let blob = ColdBlob::of(SIZE).await;
     blob.upstream.tap.on(&blob.path).flip_at(HALF);
     blob.nobody_gets_it().await;
     blob.upstream.tap.heal();
@@ -85,7 +60,7 @@ async fn a_flipped_bit_is_never_sent_as_complete_or_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bit_flipped_in_the_last_byte_is_found_too() {
-    let blob = Blob::cold(2).await;
+    let blob = ColdBlob::of(SIZE).await;
     blob.upstream.tap.on(&blob.path).flip_at(SIZE as u64 - 1);
     blob.nobody_gets_it().await;
     blob.upstream.tap.heal();
@@ -94,7 +69,7 @@ async fn a_bit_flipped_in_the_last_byte_is_found_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_with_a_flipped_bit_is_an_error() {
-    let upstream = Upstream::start(Access::Open).await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     let digest = upstream
         .registry
         .push(
@@ -104,7 +79,6 @@ async fn a_manifest_with_a_flipped_bit_is_an_error() {
             Format::Oci,
         )
         .await;
-    let mirror = Plan::of(&upstream.tap).start().await;
     upstream.tap.on("/manifests/").flip_at(20);
     for reference in [digest.as_str(), "one"] {
         let target = format!("/v2/library/fragile/manifests/{reference}");
@@ -116,7 +90,7 @@ async fn a_manifest_with_a_flipped_bit_is_an_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_always_breaks_off_yields_short_bodies_and_nothing_kept() {
-    let blob = Blob::cold(4).await;
+    let blob = ColdBlob::of(SIZE).await;
     blob.upstream.tap.on(&blob.path).cut_at(HALF);
     blob.nobody_gets_it().await;
     blob.upstream.tap.heal();
@@ -125,7 +99,7 @@ async fn an_upstream_that_always_breaks_off_yields_short_bodies_and_nothing_kept
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_breaks_off_once_is_only_a_pause() {
-    let blob = Blob::cold(5).await;
+    let blob = ColdBlob::of(SIZE).await;
     blob.upstream.tap.on(&blob.path).once().cut_at(HALF);
     let got = blob.attempt().await;
     assert!(got.is_some_and(|got| got.is_whole(&blob.bytes)), "{got:?}");
@@ -139,9 +113,9 @@ async fn an_upstream_that_breaks_off_once_is_only_a_pause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_failure_in_the_middle_of_a_fill_leaves_nothing_wrong() {
-    let mut blob = Blob::cold(6).await;
+    let mut blob = ColdBlob::of(SIZE).await;
     let gate = blob.upstream.tap.on(&blob.path).once().gate_at(HALF);
-    let download = send(blob.mirror.address, "GET", &blob.path, &[], b"").await;
+    let download = blob.open().await;
     gate.reached().await;
     blob.mirror.kill();
     let got = download.compare(&blob.bytes).await;

@@ -9,6 +9,7 @@
 mod support;
 
 mod answers;
+mod heads;
 mod herd;
 mod integrity;
 mod memory;

@@ -10,13 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::support::bound::within;
-use crate::support::http::send;
-use crate::support::mirror::{Plan, roadstead};
+use crate::support::cold::ColdBlob;
+use crate::support::free_address;
+use crate::support::mirror::roadstead;
 use crate::support::process::{run, said};
-use crate::support::registry::Access;
 use crate::support::upstream::Upstream;
 use crate::support::wire::{Head, Incoming};
-use crate::support::{free_address, noise};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -143,8 +142,7 @@ async fn a_data_folder_that_cannot_be_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_at_once_when_nothing_is_under_way() {
-    let upstream = Upstream::start(Access::Open).await;
-    let mut mirror = Plan::of(&upstream.tap).start().await;
+    let (_upstream, mut mirror) = Upstream::mirrored().await;
     // A connection that was used and now waits for nothing in particular.
     let mut idle = BufReader::new(TcpStream::connect(mirror.address).await.unwrap());
     idle.write_all(b"GET /v2/ HTTP/1.1\r\nHost: mirror\r\n\r\n")
@@ -175,37 +173,26 @@ async fn it_ends_at_once_when_nothing_is_under_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_under_way_is_finished_before_the_end() {
-    let upstream = Upstream::start(Access::Open).await;
-    let bytes = noise(1, 32 * 1024 * 1024);
-    let digest = upstream.registry.push_blob("library/a", &bytes).await;
-    let mut mirror = Plan::of(&upstream.tap).start().await;
-    let path = format!("/v2/library/a/blobs/{digest}");
-    send(mirror.address, "GET", &path, &[], b"")
-        .await
-        .compare(&bytes)
-        .await;
-
-    let mut download = send(mirror.address, "GET", &path, &[], b"").await;
+    let mut blob = ColdBlob::of(32 * 1024 * 1024).await;
+    blob.open().await.compare(&blob.bytes).await;
+    let mut download = blob.open().await;
     let mut buffer = [0; 1000];
     let begun = download.next(&mut buffer).await.map_or(0, <[u8]>::len);
     assert!(begun > 0);
-    mirror.ask_to_stop();
-    let rest = download.compare(&bytes[begun..]).await;
-    assert!(rest.is_whole(&bytes[begun..]), "{rest:?}");
-    assert_eq!(mirror.stop(), 0);
+    blob.mirror.ask_to_stop();
+    let rest = &blob.bytes[begun..];
+    let got = download.compare(rest).await;
+    assert!(got.is_whole(rest), "{got:?}");
+    assert_eq!(blob.mirror.stop(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_pulled_is_there_after_a_restart() {
-    let upstream = Upstream::start(Access::Open).await;
-    let bytes = noise(2, 100_000);
-    let digest = upstream.registry.push_blob("library/a", &bytes).await;
-    let mut mirror = Plan::of(&upstream.tap).start().await;
-    let path = format!("/v2/library/a/blobs/{digest}");
-    assert!(mirror.get(&path).await.body == bytes);
-    assert_eq!(mirror.stop(), 0);
-    mirror.start().await;
-    upstream.tap.forget();
-    assert!(mirror.get(&path).await.body == bytes);
-    assert_eq!(upstream.tap.blob_bytes(), 0);
+    let mut blob = ColdBlob::of(100_000).await;
+    assert!(blob.mirror.get(&blob.path).await.body == *blob.bytes);
+    assert_eq!(blob.mirror.stop(), 0);
+    blob.mirror.start().await;
+    blob.upstream.tap.forget();
+    assert!(blob.mirror.get(&blob.path).await.body == *blob.bytes);
+    assert_eq!(blob.upstream.tap.blob_bytes(), 0);
 }

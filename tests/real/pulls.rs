@@ -104,12 +104,6 @@ async fn cold_then_warm<C: Client>(
     assert_eq!(tap.blob_bytes(), 0, "{} {reference}, warm", C::NAME);
 }
 
-async fn open_mirror() -> (Upstream, Mirror) {
-    let upstream = Upstream::start(Access::Open).await;
-    let mirror = Plan::of(&upstream.tap).start().await;
-    (upstream, mirror)
-}
-
 async fn pulls_everything<C: Client>(client: &C, upstream: &Upstream) {
     for wanted in everything(upstream).await {
         cold_then_warm(client, upstream, wanted.layout.layers(), &wanted.reference).await;
@@ -118,33 +112,33 @@ async fn pulls_everything<C: Client>(client: &C, upstream: &Upstream) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dockerd_pulls_each_byte_once() {
-    let (upstream, mirror) = open_mirror().await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     let docker = Docker::start(mirror.address).await;
     pulls_everything(&docker, &upstream).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containerd_pulls_each_byte_once() {
-    let (upstream, mirror) = open_mirror().await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     let containerd = Containerd::start(mirror.address).await;
     pulls_everything(&containerd, &upstream).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn podman_pulls_each_byte_once() {
-    let (upstream, mirror) = open_mirror().await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     pulls_everything(&Podman::new(mirror.address), &upstream).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn skopeo_pulls_each_byte_once() {
-    let (upstream, mirror) = open_mirror().await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     pulls_everything(&Skopeo::new(mirror.address), &upstream).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_platforms_of_an_index_cross_once() {
-    let (upstream, mirror) = open_mirror().await;
+    let (upstream, mirror) = Upstream::mirrored().await;
     let index = Layout::multi_arch(7, &SIZES);
     upstream
         .registry

@@ -94,9 +94,14 @@ pub(crate) async fn send(
     }
 }
 
+/// A GET of which the head is here.
+pub(crate) async fn open(from: SocketAddr, target: &str) -> Download {
+    send(from, "GET", target, &[], b"").await
+}
+
 /// A whole GET.
 pub(crate) async fn get(from: SocketAddr, target: &str) -> Answer {
-    send(from, "GET", target, &[], b"").await.whole().await
+    open(from, target).await.whole().await
 }
 
 impl Download {

@@ -7,10 +7,12 @@
 
 pub(crate) mod bound;
 pub(crate) mod clients;
+pub(crate) mod cold;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod mirror;
 pub(crate) mod process;
+pub(crate) mod raw;
 pub(crate) mod registry;
 pub(crate) mod tap;
 pub(crate) mod token;

@@ -1,5 +1,6 @@
 //! An upstream as the mirror sees it: a real registry behind a tap.
 
+use super::mirror::{Mirror, Plan};
 use super::registry::{Access, Registry};
 use super::tap::Tap;
 
@@ -18,5 +19,19 @@ impl Upstream {
         let registry = Registry::start(access).await;
         let tap = Tap::before(registry.address()).await;
         Self { registry, tap }
+    }
+
+    /// An upstream open to everyone, and a mirror of it in which everything is as by default.
+    pub(crate) async fn mirrored() -> (Self, Mirror) {
+        let upstream = Self::start(Access::Open).await;
+        let mirror = Plan::of(&upstream.tap).start().await;
+        upstream.tap.forget();
+        (upstream, mirror)
+    }
+
+    /// Fails the test if anything at all has crossed the tap.
+    pub(crate) fn heard_nothing(&self) {
+        let heard = self.tap.requests();
+        assert!(heard.is_empty(), "the upstream was asked: {heard:?}");
     }
 }
