@@ -1,0 +1,140 @@
+//! Holds `config/roadstead.toml`, which is the manual, to what the code does.
+//!
+//! Lines of it come in three kinds: TOML; `# key = value`, a key that is left out, with its default;
+//! and `#   text`, further in, an example.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{Config, ConfigErrors};
+
+const REFERENCE: &str = include_str!("../../config/roadstead.toml");
+
+/// The TOML in a line that shows the default of a key that is left out.
+fn as_default(line: &str) -> Option<&str> {
+    let toml = line.strip_prefix("# ")?;
+    let (key, _) = toml.split_once(" = ")?;
+    key.bytes()
+        .all(|b| b.is_ascii_lowercase() || b == b'_')
+        .then_some(toml)
+}
+
+/// The TOML in a line of an example.
+fn as_example(line: &str) -> Option<&str> {
+    let toml = line.strip_prefix("#   ")?;
+    (toml.starts_with('[') || toml.contains(" = ")).then_some(toml)
+}
+
+/// The reference with some of its lines turned into the TOML they show.
+fn reference<'a>(mut uncommented: impl FnMut(usize, &'a str) -> Option<&'a str>) -> String {
+    let lines = REFERENCE.lines().enumerate();
+    let lines = lines.map(|(number, line)| uncommented(number, line).unwrap_or(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Reads `text` in a folder that has the password file of the example.
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ghcr.password"), "hunter2\n").unwrap();
+    Config::parse(text, folder.path())
+}
+
+#[test]
+fn the_reference_is_a_config() {
+    Config::parse(REFERENCE, Path::new("")).unwrap();
+}
+
+#[test]
+fn each_default_it_shows_is_the_default() {
+    let base = Path::new("");
+    let left_out = Config::parse(REFERENCE, base).unwrap();
+    let defaults: Vec<_> = (REFERENCE.lines().enumerate())
+        .filter_map(|(number, line)| as_default(line).map(|toml| (number, toml)))
+        .collect();
+    assert!(defaults.len() > 10, "the defaults are found: {defaults:?}");
+
+    for (number, toml) in defaults {
+        let text = reference(|at, line| as_default(line).filter(|_| at == number));
+        let said = Config::parse(&text, base).unwrap();
+        assert_eq!(said, left_out, "line {}: {toml}", number + 1);
+    }
+}
+
+#[test]
+fn its_examples_are_right() {
+    let config = parse(&reference(|_, line| as_example(line))).unwrap();
+    let names: Vec<_> = config.upstreams().iter().map(|u| u.name.as_str()).collect();
+    assert_eq!(names, ["docker.io", "ghcr.io"]);
+}
+
+#[test]
+fn it_shows_every_key() {
+    let full = reference(|_, line| as_default(line).or_else(|| as_example(line)));
+    parse(&full).unwrap();
+    let full: Table = full.parse().unwrap();
+
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut known = shown.clone();
+    for path in tables(&full, &[]) {
+        let mut misspelt = full.clone();
+        let table = path.iter().fold(&mut misspelt, |table, key| {
+            table[key].as_table_mut().unwrap()
+        });
+        // All upstreams have the same keys: some are shown with one, some with another.
+        let mut kind = path.clone();
+        if let Some(name) = kind.get_mut(1) {
+            "NAME".clone_into(name);
+        }
+        let kind = kind.join(".");
+        shown
+            .entry(kind.clone())
+            .or_default()
+            .extend(table.keys().cloned());
+
+        table.insert("zzzzzz".to_owned(), Value::Integer(0));
+        let errors = Config::parse(&misspelt.to_string(), Path::new("")).unwrap_err();
+        let keys = errors
+            .iter()
+            .find_map(|e| e.message.strip_prefix("unknown key; known here: "));
+        let keys = keys
+            .into_iter()
+            .flat_map(|keys| keys.split(", "))
+            .map(str::to_owned);
+        known.entry(kind).or_default().extend(keys);
+    }
+    // Under `upstreams` every key is a name, so none is unknown.
+    shown.remove("upstreams");
+    known.remove("upstreams");
+    assert_eq!(shown, known);
+}
+
+/// The paths of `table` and of every table inside it.
+fn tables(table: &Table, path: &[String]) -> Vec<Vec<String>> {
+    let mut found = vec![path.to_vec()];
+    for (key, value) in table {
+        if let Value::Table(inner) = value {
+            found.extend(tables(inner, &[path, std::slice::from_ref(key)].concat()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_files_for_clients_are_well_formed_and_name_the_default_address() {
+    let docker = include_str!("../../config/docker-daemon.json");
+    let containerd = include_str!("../../config/containerd/hosts.toml");
+    let podman = include_str!("../../config/registries.conf");
+
+    serde_json::from_str::<serde_json::Value>(docker).unwrap();
+    containerd.parse::<Table>().unwrap();
+    podman.parse::<Table>().unwrap();
+
+    let config = Config::parse(REFERENCE, Path::new("")).unwrap();
+    let address = config.server().listen[0].to_string();
+    for text in [docker, containerd, podman] {
+        assert!(text.contains(&address), "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! `[server]` and `[admin]`: the two listeners and their limits.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::reading::{Placed, Reading, Reported};
+use super::section::Section;
+
+/// `[server]`: where clients pull from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The addresses to listen on; at least one, no two of them the same. Port 0 lets the system
+    /// choose one.
+    pub listen: Vec<SocketAddr>,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
+    /// How long requests in flight may go on after the signal to stop; then they are cut.
+    pub shutdown_grace: Duration,
+}
+
+/// `[admin]`: where the operator looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The address of `/metrics`, `/healthz` and `/readyz`; not one of [`Server::listen`].
+    pub listen: SocketAddr,
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Reads `[server]` and `[admin]`: together, since they share the ports of one machine.
+pub(super) fn read(root: &mut Section<'_>) -> Result<(Server, Admin), Reported> {
+    let reading = root.reading();
+    let server = root.table("server", read_server);
+    let admin = root.table("admin", |section| {
+        let listen = section.or("listen", SocketAddr::new(LOOPBACK, 5001));
+        Ok(Placed {
+            place: section.place("listen"),
+            value: listen?,
+        })
+    });
+    let ((listen, server), admin) = (server?, admin?);
+
+    refuse_collisions(reading, listen.iter().chain([&admin]))?;
+    let admin = Admin {
+        listen: admin.value,
+    };
+    Ok((server, admin))
+}
+
+fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Server), Reported> {
+    let listen = section.list("listen");
+    let max_connections = section.or("max_connections", NonZeroUsize::MIN.saturating_add(4095));
+    let shutdown_grace = section.or("shutdown_grace", Duration::from_secs(30));
+
+    let listen = listen?.unwrap_or_else(|| {
+        vec![Placed {
+            place: section.place("listen"),
+            value: SocketAddr::new(LOOPBACK, 5000),
+        }]
+    });
+    if listen.is_empty() {
+        return Err(section.error("listen", "names no address"));
+    }
+    let server = Server {
+        listen: listen.iter().map(|address| address.value).collect(),
+        max_connections: max_connections?.get(),
+        shutdown_grace: shutdown_grace?,
+    };
+    Ok((listen, server))
+}
+
+/// Reports each address that could not be listened on because an earlier one takes its port.
+fn refuse_collisions<'a>(
+    reading: &Reading<'_>,
+    addresses: impl Iterator<Item = &'a Placed<SocketAddr>>,
+) -> Result<(), Reported> {
+    let mut outcome = Ok(());
+    let mut taken: Vec<SocketAddr> = Vec::new();
+    for Placed { place, value } in addresses {
+        if let Some(earlier) = taken.iter().find(|earlier| collide(**earlier, *value)) {
+            let message = if earlier == value {
+                format!("{value} is listened on already")
+            } else {
+                format!("{value} takes the same port as {earlier}")
+            };
+            outcome = Err(reading.error(place, message));
+        }
+        taken.push(*value);
+    }
+    outcome
+}
+
+/// Whether one machine cannot listen on both: the same port, on the same address or with one of
+/// them standing for every address of the family.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port()
+        && a.port() != 0
+        && a.is_ipv4() == b.is_ipv4()
+        && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn addresses_collide_on_one_port() {
+        for (a, b, expected) in [
+            ("127.0.0.1:5000", "127.0.0.1:5000", true),
+            ("127.0.0.1:5000", "127.0.0.1:5001", false),
+            ("127.0.0.1:5000", "127.0.0.2:5000", false),
+            ("0.0.0.0:5000", "127.0.0.1:5000", true),
+            ("[::1]:5000", "[::]:5000", true),
+            ("0.0.0.0:5000", "[::1]:5000", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            let (a, b) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!(collide(a, b), expected, "{a} {b}");
+            assert_eq!(collide(b, a), expected, "{b} {a}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `[upstreams.NAME]`: one registry to pull from.
+
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::auth::{self, Auth};
+use super::reading::{Placed, Reported};
+use super::section::Section;
+use super::setting::{HostAndPort, Refusal, Setting, TimeOut, Value};
+use super::upstream_name::UpstreamName;
+
+/// `[upstreams.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// What clients call it.
+    pub name: UpstreamName,
+    /// Other names for it, those that every registry of this name has by nature among them.
+    pub aliases: Vec<UpstreamName>,
+    /// Where it is: `http` or `https`, host and port, nothing else.
+    pub url: Url,
+    /// It answers the requests that name no upstream. True for one upstream at most.
+    pub is_default: bool,
+    /// How old an answer about a tag may be.
+    pub tags: TagPolicy,
+    /// Whose credentials it is asked with.
+    pub auth: Auth,
+    /// Hosts (`host` or `host:port`) that may be given the credentials in exchange for a token,
+    /// beside the upstream itself.
+    pub realms: Vec<String>,
+    /// How long one step of a request may take. There is no limit on a whole download.
+    pub timeouts: Timeouts,
+    /// It may redirect to loopback, private and link-local addresses. If the file does not say, this
+    /// holds for an upstream that is itself at such an address.
+    pub private_redirects: bool,
+}
+
+/// `[upstreams.NAME.tags]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagPolicy {
+    /// How long a tag is answered without asking the upstream. 0 asks every time.
+    pub ttl: Duration,
+    /// How long after that it is still answered while the upstream does not answer.
+    pub stale_if_error: Duration,
+}
+
+/// `[upstreams.NAME.timeouts]`; none is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect, TLS included.
+    pub connect: Duration,
+    /// From the request to the head of the response.
+    pub header: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+}
+
+/// The aliases an upstream has by nature, by its name: Docker Hub is addressed by three names (its
+/// clients resolve `docker.io` to the other two, and some send those as `ns`).
+const BUILT_IN_ALIASES: [(&str, [&str; 2]); 1] =
+    [("docker.io", ["index.docker.io", "registry-1.docker.io"])];
+
+/// An upstream and the places of what must be unique among all of them.
+pub(super) struct Declared {
+    pub(super) upstream: Upstream,
+    /// Its name and its aliases.
+    pub(super) names: Vec<Placed<UpstreamName>>,
+    /// Where it says that it is the default.
+    pub(super) default: super::reading::Place,
+}
+
+pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Declared, Reported> {
+    let place = name.place;
+    let name = UpstreamName::read(Value::Text(name.value))
+        .map_err(|refusal| section.reading().error(&place, refusal.reason));
+    let aliases = section.list("aliases");
+    let url = section.required::<RegistryUrl>("url");
+    let is_default = section.or("default", false);
+    let tags = section.table("tags", read_tags);
+    let auth = section.table("auth", auth::read);
+    let realms = section.list::<HostAndPort>("realms");
+    let timeouts = section.table("timeouts", read_timeouts);
+    let private_redirects = section.optional("private_redirects");
+
+    let (name, url) = (name?, url?.0);
+    let mut names = aliases?.unwrap_or_default();
+    names.extend(built_in_aliases(&name).map(|value| Placed {
+        place: place.clone(),
+        value,
+    }));
+    let upstream = Upstream {
+        name: name.clone(),
+        aliases: names.iter().map(|alias| alias.value.clone()).collect(),
+        is_default: is_default?,
+        tags: tags?,
+        auth: auth?,
+        realms: realms?
+            .into_iter()
+            .flatten()
+            .map(|realm| realm.value.0)
+            .collect(),
+        timeouts: timeouts?,
+        private_redirects: private_redirects?.unwrap_or_else(|| is_private(&url)),
+        url,
+    };
+    names.insert(0, Placed { place, value: name });
+    Ok(Declared {
+        upstream,
+        names,
+        default: section.place("default"),
+    })
+}
+
+fn read_tags(section: &mut Section<'_>) -> Result<TagPolicy, Reported> {
+    let ttl = section.or("ttl", Duration::from_mins(1));
+    let stale_if_error = section.or("stale_if_error", Duration::from_hours(7 * 24));
+    Ok(TagPolicy {
+        ttl: ttl?,
+        stale_if_error: stale_if_error?,
+    })
+}
+
+fn read_timeouts(section: &mut Section<'_>) -> Result<Timeouts, Reported> {
+    let mut read = |key, seconds| section.or(key, TimeOut(Duration::from_secs(seconds)));
+    let connect = read("connect", 5);
+    let header = read("header", 20);
+    let idle = read("idle", 30);
+    Ok(Timeouts {
+        connect: connect?.0,
+        header: header?.0,
+        idle: idle?.0,
+    })
+}
+
+fn built_in_aliases(name: &UpstreamName) -> impl Iterator<Item = UpstreamName> {
+    BUILT_IN_ALIASES
+        .iter()
+        .filter(move |(of, _)| *of == name.as_str())
+        .flat_map(|(_, aliases)| aliases)
+        .filter_map(|alias| alias.parse().ok())
+}
+
+/// The URL of a registry: the API is always at `/v2/` of a host (OCI distribution spec, Endpoints).
+struct RegistryUrl(Url);
+
+impl Setting for RegistryUrl {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason = "is not a registry's URL: write https://HOST or http://HOST:PORT";
+        let text = value.text(reason)?;
+        // Asked first, so that no other message shows what may be a password.
+        if text.contains('@') {
+            return Err(Refusal::private(
+                "must not hold a user name or a password: they belong into the auth table",
+            ));
+        }
+        let url = Url::parse(text).map_err(|_| reason)?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(reason.into());
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err("must end after the host: it has a path, a query or a fragment".into());
+        }
+        Ok(Self(url))
+    }
+}
+
+/// Whether the host of `url` is, by what is written, on this machine or in a private network
+/// (RFC 1918, RFC 4193, RFC 3927, RFC 6761 section 6.3). Nothing is looked up.
+fn is_private(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_registry_is_a_scheme_and_a_host() {
+        for text in [
+            "https://ghcr.io",
+            "https://ghcr.io/",
+            "http://127.0.0.1:5000",
+            "http://[::1]:80/",
+        ] {
+            assert!(RegistryUrl::read(Value::Text(text)).is_ok(), "{text}");
+        }
+        for (text, reason) in [
+            ("ghcr.io", "is not a registry's URL"),
+            ("ghcr.io:443", "is not a registry's URL"),
+            ("ftp://ghcr.io", "is not a registry's URL"),
+            ("https://", "is not a registry's URL"),
+            ("https://ghcr.io:99999", "is not a registry's URL"),
+            ("https://ghcr.io/v2/", "must end after the host"),
+            ("https://ghcr.io?ns=x", "must end after the host"),
+            ("https://ghcr.io/#x", "must end after the host"),
+            ("https://bob:hunter2@ghcr.io", "must not hold a user name"),
+            ("https://bob@ghcr.io/path", "must not hold a user name"),
+        ] {
+            let refusal = RegistryUrl::read(Value::Text(text))
+                .map(|_| ())
+                .unwrap_err();
+            assert!(refusal.reason.starts_with(reason), "{text}: {refusal:?}");
+            assert_eq!(refusal.is_private, text.contains('@'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_private_host_is_known_by_its_address() {
+        for (url, expected) in [
+            ("http://127.0.0.1:5000", true),
+            ("http://10.1.2.3", true),
+            ("http://192.168.0.1", true),
+            ("http://169.254.1.1", true),
+            ("http://[::1]", true),
+            ("http://[fd00::1]", true),
+            ("http://localhost:5000", true),
+            ("http://registry.localhost", true),
+            ("https://ghcr.io", false),
+            ("https://8.8.8.8", false),
+            ("https://localhost.example", false),
+            ("https://[2001:db8::1]", false),
+        ] {
+            assert_eq!(is_private(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_alias_is_a_name() {
+        for (name, aliases) in BUILT_IN_ALIASES {
+            let name = name.parse().unwrap();
+            let found: Vec<_> = built_in_aliases(&name)
+                .map(|alias| alias.to_string())
+                .collect();
+            assert_eq!(found, aliases);
+        }
+    }
+}

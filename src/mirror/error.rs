@@ -1,0 +1,71 @@
+//! Why the engine has no answer. Typed here, turned into a response in one table at the edge.
+
+use std::sync::Arc;
+
+use super::{FillError, Outcome, Who};
+use crate::oci::{Digest, ManifestError};
+use crate::store::StoreError;
+use crate::upstream::{ErrorKind, UpstreamError};
+
+/// Why the engine has no answer. Clonable: it reaches everyone who waits.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// No upstream of this name is declared.
+    #[error("no upstream named {0} is declared")]
+    UnknownUpstream(Arc<str>),
+    /// The digest's algorithm is not one we can verify.
+    #[error("{0}: digests of this algorithm cannot be verified")]
+    Unverifiable(Digest),
+    /// The bytes are here, and they are no manifest.
+    #[error("{0} is not a manifest: {1}")]
+    NotAManifest(Digest, Arc<ManifestError>),
+    /// The bytes are here, and too many for a manifest: size in bytes.
+    #[error("{0} is not a manifest: it has {1} bytes")]
+    TooLarge(Digest, u64),
+    /// The fill ended without content.
+    #[error(transparent)]
+    Fill(#[from] FillError),
+    /// The question to upstream was dropped.
+    #[error("the question to upstream was abandoned")]
+    Abandoned,
+}
+
+impl From<UpstreamError> for MirrorError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Fill(FillError::Upstream(error))
+    }
+}
+
+impl From<StoreError> for MirrorError {
+    fn from(error: StoreError) -> Self {
+        Self::Fill(FillError::Store(error))
+    }
+}
+
+impl MirrorError {
+    /// Upstream's own error, where that is the reason.
+    pub fn upstream(&self) -> Option<&UpstreamError> {
+        match self {
+            Self::Fill(FillError::Upstream(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The outcome of a request that ends in this error.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
+            Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Negative,
+            Self::Abandoned | Self::Fill(FillError::Abandoned) => Outcome::Error(Who::Mirror),
+            Self::Fill(FillError::Store(_)) => Outcome::Error(Who::Store),
+            Self::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
+                Outcome::Error(Who::Upstream)
+            }
+            Self::Fill(FillError::Upstream(error)) => match error.kind() {
+                ErrorKind::NotFound { .. } | ErrorKind::Offline => Outcome::Negative,
+                ErrorKind::Unauthorized | ErrorKind::Denied => Outcome::Denied,
+                _ => Outcome::Error(Who::Upstream),
+            },
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The task that brings a fill's bytes: receive, write and hash in one place, on the fetch runtime.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+
+use super::state::{FillError, Phase};
+use super::table::{Fill, FillTable};
+use crate::oci::{ByteRange, Reference, Verified, Verifier};
+use crate::store::{Content, Link, Origin, Partial, Store, StoreError, StoreErrorKind};
+use crate::upstream::{BlobBody, Registry, UpstreamError};
+
+/// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
+const PUBLISH_EVERY: u64 = 256 * 1024;
+
+/// How many fetches one fill may lose before it is given up.
+const FETCHES_PER_FILL: u32 = 3;
+
+/// Where a fill's bytes come from.
+#[derive(Clone)]
+pub(in crate::mirror) enum Feed {
+    /// Upstream's blob endpoint.
+    Blob,
+    /// Upstream's manifest endpoint, by digest.
+    Manifest,
+    /// Bytes that are already in hand.
+    Held(Bytes),
+}
+
+/// All that a fetch needs, bound to the origin whose right it uses.
+#[derive(Clone)]
+pub(in crate::mirror) struct Fetcher {
+    pub(in crate::mirror) origin: Origin,
+    pub(in crate::mirror) registry: Arc<dyn Registry>,
+    pub(in crate::mirror) feed: Feed,
+    pub(in crate::mirror) store: Arc<dyn Store>,
+    pub(in crate::mirror) fills: Arc<FillTable>,
+    pub(in crate::mirror) runtime: Handle,
+}
+
+/// The unverified bytes of a fill and the hash of their prefix: with the fetch while one runs.
+pub(super) struct Work {
+    partial: Arc<dyn Partial>,
+    verifier: Verifier,
+    /// Bytes written and hashed: the whole prefix.
+    cursor: u64,
+    /// Bytes the followers know of.
+    published: u64,
+    /// How many fetches have had this work.
+    fetches: u32,
+}
+
+impl Fetcher {
+    /// Begins a fetch for `fill`. The caller has begun or claimed the fill: there is no other fetch.
+    pub(in crate::mirror) fn begin(self, fill: Arc<Fill>) {
+        let runtime = self.runtime.clone();
+        let guard = Guard { work: fill.take_work(), fill, fills: Arc::clone(&self.fills), ended: false };
+        runtime.spawn(self.run(guard));
+    }
+
+    async fn run(self, mut guard: Guard) {
+        match self.fetch(&mut guard).await {
+            Ok(verified) => self.keep(guard, verified).await,
+            Err(error) => {
+                tracing::warn!(
+                    upstream = %self.origin.upstream, repository = %self.origin.repository,
+                    digest = %guard.fill.digest(), %error, "fill failed"
+                );
+                guard.fail(error);
+            }
+        }
+    }
+
+    /// Receives until the end and proves the digest.
+    async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
+        let from = guard.work.as_ref().map_or(0, |work| work.cursor);
+        if guard.work.as_ref().is_some_and(|work| work.fetches >= FETCHES_PER_FILL) {
+            return Err(FillError::Abandoned);
+        }
+        let mut body = self.open(guard, from).await?;
+        guard.adopt_size(body.size)?;
+        let work = match &mut guard.work {
+            Some(work) => work,
+            none => none.insert(self.new_work(&guard.fill)?),
+        };
+        work.fetches += 1;
+        guard.fill.state().send_modify(|state| state.source = Some(work.partial.source()));
+
+        // An upstream that does not know ranges sends again what is already here.
+        let mut again = from.saturating_sub(body.offset);
+        loop {
+            let next = match body.stream.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    work.publish(&guard.fill);
+                    body.stream.next().await
+                }
+            };
+            let Some(chunk) = next else { break };
+            let mut chunk = chunk?;
+            let skipped = usize::try_from(again).unwrap_or(usize::MAX).min(chunk.len());
+            again -= skipped as u64;
+            work.take(chunk.split_off(skipped), body.size)?;
+            if work.cursor - work.published >= PUBLISH_EVERY {
+                work.publish(&guard.fill);
+            }
+        }
+        work.publish(&guard.fill);
+        if let Some(announced) = body.size.filter(|&size| size != work.cursor) {
+            return Err(FillError::Length { announced, sent: work.cursor });
+        }
+        let verified = work.verifier.clone().finish()?;
+        Ok(verified)
+    }
+
+    async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
+        let (repository, digest) = (&self.origin.repository, guard.fill.digest());
+        let bytes = match &self.feed {
+            Feed::Blob => return self.registry.get_blob(repository, digest, from).await,
+            Feed::Held(bytes) => bytes.clone(),
+            Feed::Manifest => {
+                let reference = Reference::Digest(digest.clone());
+                self.registry.get_manifest(repository, &reference).await?.bytes
+            }
+        };
+        let size = Some(bytes.len() as u64);
+        Ok(BlobBody { offset: 0, size, stream: stream::iter([Ok(bytes)]).boxed() })
+    }
+
+    fn new_work(&self, fill: &Fill) -> Result<Work, StoreError> {
+        let partial = Arc::from(self.store.begin(fill.digest())?);
+        let verifier = fill.digest().verifier().ok_or_else(|| {
+            let digest = fill.digest().to_string();
+            StoreError::new(StoreErrorKind::Misuse, "verify", digest, "unknown algorithm")
+        })?;
+        Ok(Work { partial, verifier, cursor: 0, published: 0, fetches: 0 })
+    }
+
+    /// Releases the last bytes, commits, remembers the link, and only then leaves the table.
+    async fn keep(&self, mut guard: Guard, verified: Verified) {
+        let size = verified.size();
+        guard.fill.state().send_modify(|state| {
+            state.size = Some(size);
+            state.phase = Phase::Verified;
+        });
+        let Some(partial) = guard.work.as_ref().map(|work| Arc::clone(&work.partial)) else { return };
+        let link = Link { origin: self.origin.clone(), digest: guard.fill.digest().clone() };
+        let store = Arc::clone(&self.store);
+        // Syncing may take long; readers already have the bytes and do not wait for it.
+        let committed = tokio::task::spawn_blocking(move || -> Result<Content, StoreError> {
+            let content = partial.commit(&verified)?;
+            store.link(&[link])?;
+            Ok(content)
+        });
+        match committed.await {
+            Ok(Ok(_)) => {}
+            // The clients have right bytes; only the next one pays.
+            Ok(Err(error)) => tracing::error!(digest = %guard.fill.digest(), %error, "content not kept"),
+            Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
+        }
+        guard.leave();
+    }
+}
+
+impl Work {
+    /// Writes and hashes the next bytes of the prefix. What exceeds the announced size is an error at once.
+    fn take(&mut self, bytes: Bytes, size: Option<u64>) -> Result<(), FillError> {
+        let end = self.cursor + bytes.len() as u64;
+        if let Some(announced) = size.filter(|&size| end > size) {
+            return Err(FillError::Length { announced, sent: end });
+        }
+        self.partial.write_at(self.cursor, &bytes)?;
+        self.verifier.update(&bytes);
+        self.cursor = end;
+        Ok(())
+    }
+
+    /// Tells the followers of all bytes written so far.
+    fn publish(&mut self, fill: &Fill) {
+        if self.cursor > self.published {
+            let new = ByteRange { start: self.published, end: self.cursor };
+            fill.state().send_modify(|state| state.present.insert(new));
+            self.published = self.cursor;
+        }
+    }
+}
+
+/// Stands for the running fetch. Dropped without an end, it orphans the fill instead of leaving it hanging.
+struct Guard {
+    fill: Arc<Fill>,
+    fills: Arc<FillTable>,
+    work: Option<Work>,
+    ended: bool,
+}
+
+impl Guard {
+    /// Publishes the size, or refuses one that differs from what was announced before.
+    fn adopt_size(&self, size: Option<u64>) -> Result<(), FillError> {
+        let Some(size) = size else { return Ok(()) };
+        let known = self.fill.state().borrow().size;
+        match known {
+            Some(announced) if announced != size => Err(FillError::Length { announced, sent: size }),
+            Some(_) => Ok(()),
+            None => {
+                self.fill.state().send_modify(|state| state.size = Some(size));
+                Ok(())
+            }
+        }
+    }
+
+    /// The fill has become content, or at least right bytes for those who follow.
+    fn leave(&mut self) {
+        self.ended = true;
+        self.work = None;
+        self.fills.leave(self.fill.digest());
+    }
+
+    /// The order matters: the file goes first, for a new fill of this digest may begin as soon as the table is
+    /// left; followers are told last, so that one who tries again at once begins afresh.
+    fn fail(&mut self, error: FillError) {
+        self.leave();
+        self.fill.state().send_modify(|state| state.phase = Phase::Failed(error));
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.fill.orphan(self.work.take());
+        }
+    }
+}

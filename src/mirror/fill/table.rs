@@ -1,0 +1,122 @@
+//! The fills under way: at every instant a digest is content, or in one fill, or absent (invariants 3 and 4).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use prometheus::IntGauge;
+use tokio::sync::watch;
+
+use super::fetch::Work;
+use super::state::{Phase, State};
+use crate::oci::Digest;
+use crate::store::{Content, Contents, Origin, StoreError};
+
+/// One download in progress of one digest.
+pub(in crate::mirror) struct Fill {
+    digest: Digest,
+    /// Under whose right the bytes are asked for: for these followers upstream's answer is proof enough.
+    origin: Origin,
+    state: watch::Sender<State>,
+    /// The unverified bytes, here while no fetch has them.
+    work: Mutex<Option<Work>>,
+}
+
+impl Fill {
+    fn new(digest: Digest, origin: Origin) -> Self {
+        let (state, _) = watch::channel(State::new());
+        Self { digest, origin, state, work: Mutex::new(None) }
+    }
+
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Under whose right the bytes are asked for.
+    pub(in crate::mirror) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(super) fn state(&self) -> &watch::Sender<State> {
+        &self.state
+    }
+
+    pub(super) fn take_work(&self) -> Option<Work> {
+        self.work.lock().take()
+    }
+
+    /// Gives the bytes back and lets a follower go on from them.
+    pub(super) fn orphan(&self, work: Option<Work>) {
+        *self.work.lock() = work;
+        self.state.send_modify(|state| state.phase = Phase::Orphaned);
+    }
+
+    /// Whether the caller is the one that may begin a new fetch of an orphaned fill.
+    pub(super) fn claim(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let orphaned = matches!(state.phase, Phase::Orphaned);
+            if orphaned {
+                state.phase = Phase::Fetching;
+            }
+            orphaned
+        })
+    }
+}
+
+/// What stands behind a digest at the instant of asking.
+pub(in crate::mirror) enum Entered {
+    /// It is content.
+    Content(Content),
+    /// Another request's fill is under way.
+    Joined(Arc<Fill>),
+    /// A new fill, now in the table: the caller must begin its fetch.
+    Began(Arc<Fill>),
+}
+
+/// All fills of the process.
+pub(in crate::mirror) struct FillTable {
+    fills: Mutex<HashMap<Digest, Arc<Fill>>>,
+    in_flight: IntGauge,
+}
+
+impl FillTable {
+    pub(in crate::mirror) fn new(in_flight: IntGauge) -> Self {
+        Self { fills: Mutex::default(), in_flight }
+    }
+
+    /// Finds or begins the one fill of `digest`.
+    ///
+    /// The store is asked with the table locked: a fill commits before it leaves the table, so a digest that
+    /// is in no fill here and not content there is truly absent.
+    pub(in crate::mirror) fn enter(
+        &self,
+        digest: &Digest,
+        origin: &Origin,
+        store: &(impl Contents + ?Sized),
+    ) -> Result<Entered, StoreError> {
+        let mut fills = self.fills.lock();
+        if let Some(fill) = fills.get(digest) {
+            return Ok(Entered::Joined(Arc::clone(fill)));
+        }
+        if let Some(content) = store.open(digest)? {
+            return Ok(Entered::Content(content));
+        }
+        let fill = Arc::new(Fill::new(digest.clone(), origin.clone()));
+        fills.insert(digest.clone(), Arc::clone(&fill));
+        self.in_flight.set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
+        Ok(Entered::Began(fill))
+    }
+
+    /// Whether no fill is under way.
+    #[cfg(test)]
+    pub(in crate::mirror) fn is_empty(&self) -> bool {
+        self.fills.lock().is_empty()
+    }
+
+    /// Takes a fill out, after its commit or its failure and after its file is gone.
+    pub(super) fn leave(&self, digest: &Digest) {
+        let mut fills = self.fills.lock();
+        fills.remove(digest);
+        self.in_flight.set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether a record may be served as it is: a decision on values, with no clock and no network inside.
+
+use std::time::Duration;
+
+/// How long a tag's answer is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagPolicy {
+    /// For this long after a check, upstream is not asked again.
+    pub ttl: Duration,
+    /// For this long after `ttl`, the record is served when upstream is out.
+    pub stale_if_error: Duration,
+}
+
+/// What to do with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// Serve it; upstream is not asked.
+    Fresh,
+    /// Ask upstream; if it is out, the record may stand in.
+    Revalidate,
+    /// Ask upstream; the record is too old to stand in.
+    Expired,
+}
+
+/// Judges a record that upstream confirmed at `checked_at`, both times in seconds since the Unix epoch.
+///
+/// A record from the future (the clock was set back) has age zero: it is asked about again within `ttl`.
+pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
+    let age = Duration::from_secs(now.saturating_sub(checked_at));
+    if age < policy.ttl {
+        Freshness::Fresh
+    } else if age < policy.ttl.saturating_add(policy.stale_if_error) {
+        Freshness::Revalidate
+    } else {
+        Freshness::Expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const POLICY: TagPolicy =
+        TagPolicy { ttl: Duration::from_secs(60), stale_if_error: Duration::from_secs(600) };
+
+    #[test]
+    fn the_bounds_are_exact() {
+        for (age, judged) in [
+            (0, Freshness::Fresh),
+            (59, Freshness::Fresh),
+            (60, Freshness::Revalidate),
+            (659, Freshness::Revalidate),
+            (660, Freshness::Expired),
+        ] {
+            assert_eq!(freshness(POLICY, 1_000, 1_000 + age), judged, "age {age}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_of_zero_is_never_fresh() {
+        let policy = TagPolicy { ttl: Duration::ZERO, ..POLICY };
+        assert_eq!(freshness(policy, 1_000, 1_000), Freshness::Revalidate);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_only_ever_ages(checked_at: u64, now: u64, later: u32) {
+            let rank = |judged| match judged {
+                Freshness::Fresh => 0,
+                Freshness::Revalidate => 1,
+                Freshness::Expired => 2,
+            };
+            let early = freshness(POLICY, checked_at, now);
+            let late = freshness(POLICY, checked_at, now.saturating_add(u64::from(later)));
+            prop_assert!(rank(early) <= rank(late));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The engine: what is asked for is found here, or filled from upstream exactly once.
+//!
+//! Knows the store and the upstreams by their seams only, and no client protocol at all: it takes an
+//! [`Origin`] and a digest or tag, and gives bytes to be read with the [`Outcome`] that tells how.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
+//! | `fill/` | one download, its followers, its end |
+//! | `manifests` | manifests by digest and by tag |
+//! | `resolve` | a tag: record, freshness, one question to upstream |
+//! | `listings` | tags and catalog, relayed |
+//! | `freshness`, `outcome` | decisions and words, without I/O |
+//! | `flight` | single flight for small answers |
+
+mod clock;
+mod error;
+mod fill;
+mod flight;
+mod freshness;
+mod listings;
+mod manifests;
+mod metrics;
+mod obtain;
+mod outcome;
+mod resolve;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::runtime::Handle;
+
+use self::fill::FillTable;
+use self::flight::Flights;
+use self::resolve::Resolved;
+use crate::store::{Link, Origin, RecordKey, Store, StoreError};
+use crate::upstream::Registry;
+
+pub use clock::{Clock, SystemClock};
+pub use error::MirrorError;
+pub use fill::{FillError, Follower, Joined};
+pub use freshness::TagPolicy;
+pub use manifests::{HeldManifest, ManifestSummary};
+pub use metrics::MirrorMetrics;
+pub use obtain::Blob;
+pub use outcome::{Outcome, Who};
+
+/// Manifests held in memory, in bytes.
+const MANIFESTS_IN_MEMORY: u64 = 8 * 1024 * 1024;
+
+/// What was found, and how.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// How it was answered.
+    pub outcome: Outcome,
+}
+
+/// One upstream as the engine sees it.
+pub struct Upstream {
+    /// The way to it.
+    pub registry: Arc<dyn Registry>,
+    /// How long its tags' answers are good.
+    pub tags: TagPolicy,
+}
+
+/// What a [`Mirror`] is made of. The composition root fills it in.
+pub struct Parts {
+    /// The upstreams by name. Nothing but these is ever asked.
+    pub upstreams: HashMap<Arc<str>, Upstream>,
+    /// Content and catalog.
+    pub store: Arc<dyn Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where fills and questions to upstream run: never on a thread that serves hits.
+    pub fetch_runtime: Handle,
+    /// What the engine counts.
+    pub metrics: MirrorMetrics,
+}
+
+/// The engine.
+pub struct Mirror {
+    upstreams: HashMap<Arc<str>, Upstream>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    fetch_runtime: Handle,
+    fills: Arc<FillTable>,
+    /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
+    proofs: Flights<Link, Result<u64, MirrorError>>,
+    /// Questions "what is this tag?" under way.
+    resolutions: Flights<RecordKey, Result<Resolved, MirrorError>>,
+    /// Manifests whose link, and whose children's links, are in the catalog.
+    manifests: Cache<Link, HeldManifest>,
+}
+
+impl Mirror {
+    /// Puts the engine together. It asks nothing of anybody yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            proofs: Flights::new(parts.fetch_runtime.clone()),
+            resolutions: Flights::new(parts.fetch_runtime.clone()),
+            fills: Arc::new(FillTable::new(parts.metrics.fills_in_flight)),
+            manifests: Cache::builder()
+                .max_capacity(MANIFESTS_IN_MEMORY)
+                .weigher(|_, manifest: &HeldManifest| manifest.weight())
+                .build(),
+            upstreams: parts.upstreams,
+            store: parts.store,
+            clock: parts.clock,
+            fetch_runtime: parts.fetch_runtime,
+        })
+    }
+
+    /// Whether new bytes could be kept now.
+    pub fn probe_store(&self) -> Result<(), StoreError> {
+        self.store.probe()
+    }
+
+    fn upstream(&self, name: &str) -> Result<&Upstream, MirrorError> {
+        self.upstreams.get(name).ok_or_else(|| MirrorError::UnknownUpstream(name.into()))
+    }
+
+    /// Whether the origin has shown the digest. A catalog that cannot be read knows nothing.
+    fn linked(&self, link: &Link) -> bool {
+        self.store.linked(link).unwrap_or_else(|error| {
+            tracing::warn!(%error, "catalog cannot be read");
+            false
+        })
+    }
+
+    /// Remembers links off the serving threads. A catalog that cannot be written costs a later question.
+    async fn remember(&self, links: Vec<Link>) {
+        let store = Arc::clone(&self.store);
+        let kept = tokio::task::spawn_blocking(move || store.link(&links)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "links not kept");
+        }
+    }
+}
+
+/// A link under `origin`.
+fn link(origin: &Origin, digest: &crate::oci::Digest) -> Link {
+    Link { origin: origin.clone(), digest: digest.clone() }
+}

@@ -1,0 +1,102 @@
+//! How a request was answered: one vocabulary for the log, the metric and the `Cache-Status` header.
+
+/// Who is to blame for an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The request itself.
+    Client,
+    /// The upstream, or the way to it.
+    Upstream,
+    /// Our disk.
+    Store,
+    /// Ourselves.
+    Mirror,
+}
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// From content and records that are here; upstream was not asked.
+    Hit,
+    /// By following a fill that another request began.
+    Join,
+    /// Upstream was asked, and what it sent is kept.
+    Miss,
+    /// Upstream confirmed what is here.
+    Revalidated,
+    /// From a record past its time, because upstream could not be asked: the reason in one word.
+    Stale(&'static str),
+    /// Relayed from upstream and not kept: the reason in one word.
+    Bypass(&'static str),
+    /// Upstream says that it does not exist.
+    Negative,
+    /// Upstream, or we, refuse this client.
+    Denied,
+    /// No answer could be given.
+    Error(Who),
+}
+
+impl Outcome {
+    /// The word used as a metric's label: a closed set.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Join => "join",
+            Self::Miss => "miss",
+            Self::Revalidated => "revalidated",
+            Self::Stale(_) => "stale",
+            Self::Bypass(_) => "bypass",
+            Self::Negative => "negative",
+            Self::Denied => "denied",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// The reason behind the word, where it has one.
+    pub fn why(self) -> Option<&'static str> {
+        match self {
+            Self::Stale(why) | Self::Bypass(why) => Some(why),
+            Self::Error(Who::Client) => Some("client"),
+            Self::Error(Who::Upstream) => Some("upstream"),
+            Self::Error(Who::Store) => Some("store"),
+            Self::Error(Who::Mirror) => Some("mirror"),
+            _ => None,
+        }
+    }
+
+    /// The value of the `Cache-Status` header (RFC 9211): `hit`, or why the request went forward,
+    /// with our own word as `detail`.
+    pub fn cache_status(self) -> String {
+        let parameters = match self {
+            Self::Hit | Self::Stale(_) => "hit",
+            Self::Join => "fwd=miss; collapsed",
+            Self::Miss => "fwd=miss; stored",
+            Self::Revalidated => "fwd=stale",
+            Self::Bypass(_) => "fwd=bypass",
+            Self::Negative | Self::Denied | Self::Error(_) => "fwd=miss",
+        };
+        match self.why() {
+            Some(why) => format!("roadstead; {parameters}; detail=\"{}({why})\"", self.word()),
+            None => format!("roadstead; {parameters}; detail={}", self.word()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_tells_hit_or_why_forwarded() {
+        for (outcome, header) in [
+            (Outcome::Hit, "roadstead; hit; detail=hit"),
+            (Outcome::Join, "roadstead; fwd=miss; collapsed; detail=join"),
+            (Outcome::Miss, "roadstead; fwd=miss; stored; detail=miss"),
+            (Outcome::Revalidated, "roadstead; fwd=stale; detail=revalidated"),
+            (Outcome::Stale("timeout"), "roadstead; hit; detail=\"stale(timeout)\""),
+            (Outcome::Error(Who::Upstream), "roadstead; fwd=miss; detail=\"error(upstream)\""),
+        ] {
+            assert_eq!(outcome.cache_status(), header);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A tag: its record while that is fresh, else one question to upstream for all who ask.
+
+use std::sync::Arc;
+
+use super::fill::Feed;
+use super::freshness::{Freshness, freshness};
+use super::{Answer, Mirror, MirrorError, Outcome};
+use crate::oci::{Digest, Reference};
+use crate::store::{Record, RecordKey};
+use crate::upstream::{ErrorKind, ManifestHead, UpstreamError};
+
+pub(super) type Resolved = Answer<Record>;
+
+impl Mirror {
+    /// What the tag points to.
+    ///
+    /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
+    /// and change the record, an outage is not: then the record stands in, marked stale and within bounds.
+    pub(super) async fn resolve(self: &Arc<Self>, key: &RecordKey) -> Result<Resolved, MirrorError> {
+        let policy = self.upstream(&key.origin.upstream)?.tags;
+        let record = self.store.record(key).unwrap_or_else(|error| {
+            tracing::warn!(%error, "catalog cannot be read");
+            None
+        });
+        let judged = record
+            .as_ref()
+            .map_or(Freshness::Expired, |record| freshness(policy, record.checked_at, self.clock.now()));
+        if let (Some(record), Freshness::Fresh) = (&record, judged) {
+            return Ok(Answer { value: record.clone(), outcome: Outcome::Hit });
+        }
+        let ask = || {
+            let (mirror, key, old) = (Arc::clone(self), key.clone(), record.clone());
+            async move { mirror.ask(&key, old).await }
+        };
+        let (answer, _) = self.resolutions.run(key, ask).await;
+        match (answer.unwrap_or(Err(MirrorError::Abandoned)), record) {
+            (Err(error), Some(record)) => match stands_in(&error, judged) {
+                Some(why) => Ok(Answer { value: record, outcome: Outcome::Stale(why) }),
+                None => Err(error),
+            },
+            (answer, _) => answer,
+        }
+    }
+
+    /// One HEAD with the full Accept set; more only where upstream's HEAD does not tell enough.
+    async fn ask(
+        self: &Arc<Self>,
+        key: &RecordKey,
+        old: Option<Record>,
+    ) -> Result<Resolved, MirrorError> {
+        let registry = &self.upstream(&key.origin.upstream)?.registry;
+        let reference = Reference::Tag(key.tag.clone());
+        let head = registry.head_manifest(&key.origin.repository, &reference).await;
+        let record = match head {
+            Ok(head) => self.record_of(key, head).await?,
+            Err(error) if refuses_head(&error) => self.record_by_get(key).await?,
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::NotFound { .. }) && old.is_some() {
+                    self.forget(key).await;
+                }
+                return Err(error.into());
+            }
+        };
+        let unchanged = old.is_some_and(|old| old.digest == record.digest);
+        let outcome = if unchanged { Outcome::Revalidated } else { Outcome::Miss };
+        self.keep(key, &record).await;
+        Ok(Answer { value: record, outcome })
+    }
+
+    /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
+    async fn record_of(
+        self: &Arc<Self>,
+        key: &RecordKey,
+        head: ManifestHead,
+    ) -> Result<Record, MirrorError> {
+        let Some(digest) = head.digest else { return self.record_by_get(key).await };
+        if let (Some(media_type), Some(size)) = (head.media_type, head.size)
+            && media_type.is_manifest()
+        {
+            return Ok(Record { digest, media_type, size, checked_at: self.clock.now() });
+        }
+        let brought = self.bring_manifest(&key.origin, &digest, Feed::Manifest).await?.value;
+        Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
+    }
+
+    /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD fails or has no digest.
+    async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
+        let registry = &self.upstream(&key.origin.upstream)?.registry;
+        let reference = Reference::Tag(key.tag.clone());
+        let body = registry.get_manifest(&key.origin.repository, &reference).await?;
+        let digest = body.digest.unwrap_or_else(|| Digest::sha256_of(&body.bytes));
+        let brought = self.bring_manifest(&key.origin, &digest, Feed::Held(body.bytes)).await?.value;
+        Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
+    }
+
+    fn record_for(&self, digest: Digest, media_type: crate::oci::MediaType, size: usize) -> Record {
+        Record { digest, media_type, size: size as u64, checked_at: self.clock.now() }
+    }
+
+    async fn keep(&self, key: &RecordKey, record: &Record) {
+        let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
+        let link = super::link(&key.origin, &record.digest);
+        let kept = tokio::task::spawn_blocking(move || {
+            store.link(&[link])?;
+            store.put_record(&key, &record)
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(%error, "record not kept");
+        }
+    }
+
+    async fn forget(&self, key: &RecordKey) {
+        let (store, key) = (Arc::clone(&self.store), key.clone());
+        let forgotten = tokio::task::spawn_blocking(move || store.forget_record(&key));
+        if let Ok(Err(error)) = forgotten.await {
+            tracing::warn!(%error, "record not forgotten");
+        }
+    }
+}
+
+/// HEAD is not allowed, or not known: then GET may still be.
+fn refuses_head(error: &UpstreamError) -> bool {
+    matches!(error.kind(), ErrorKind::Status(405 | 501))
+}
+
+/// Whether an older record may answer in upstream's place, and why. Offline there is nobody to ask, ever:
+/// then any record may.
+fn stands_in(error: &MirrorError, judged: Freshness) -> Option<&'static str> {
+    let upstream = error.upstream()?;
+    let kind = upstream.kind();
+    let bounded = judged != Freshness::Expired || *kind == ErrorKind::Offline;
+    (upstream.is_outage() && bounded).then(|| kind.word())
+}

@@ -1,0 +1,299 @@
+//! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::{Blob, Clock, FillError, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
+use crate::oci::{ByteRange, Digest, MediaType, Reference, Repository};
+use crate::store::{Origin, Store};
+use crate::upstream::{
+    BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
+    UpstreamError,
+};
+
+/// One thing that happens in a blob's body.
+pub(super) enum Step {
+    Send(Bytes),
+    /// Waits until the test opens the gate.
+    Gate(Arc<Semaphore>),
+    Fail(ErrorKind),
+    /// The fetch's task ends without a word.
+    Panic,
+}
+
+/// One answer to a blob's GET.
+pub(super) struct Script {
+    pub(super) size: Option<u64>,
+    pub(super) knows_ranges: bool,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Script {
+    /// `parts` in turn, announced by their total size.
+    pub(super) fn of(parts: Vec<Step>) -> Self {
+        let size = parts.iter().map(|step| match step {
+            Step::Send(bytes) => bytes.len() as u64,
+            _ => 0,
+        });
+        Self { size: Some(size.sum()), knows_ranges: true, steps: parts }
+    }
+
+    pub(super) fn announced(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
+    }
+
+    /// The steps from byte `from` on.
+    fn from(self, from: u64) -> Vec<Step> {
+        let mut skip = usize::try_from(from).unwrap();
+        let cut = |step| match step {
+            Step::Send(bytes) => {
+                let skipped = skip.min(bytes.len());
+                skip -= skipped;
+                Step::Send(bytes.slice(skipped..))
+            }
+            step => step,
+        };
+        self.steps.into_iter().map(cut).collect()
+    }
+}
+
+/// An upstream that does what the test wrote, and counts what it is asked.
+#[derive(Default)]
+pub(super) struct Scripted {
+    blobs: Mutex<HashMap<Digest, VecDeque<Script>>>,
+    sizes: Mutex<HashMap<(Repository, Digest), u64>>,
+    /// By reference in text: a tag or a digest.
+    manifests: Mutex<HashMap<String, Bytes>>,
+    heads_tell_digests: Mutex<Option<bool>>,
+    outage: Mutex<Option<ErrorKind>>,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(super) fn on_blob(&self, digest: &Digest, script: Script) {
+        self.blobs.lock().entry(digest.clone()).or_default().push_back(script);
+    }
+
+    pub(super) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
+        self.sizes.lock().insert((origin.repository.clone(), digest.clone()), size);
+    }
+
+    pub(super) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
+        let digest = Digest::sha256_of(manifest);
+        let bytes = Bytes::copy_from_slice(manifest);
+        self.manifests.lock().insert(tag.to_owned(), bytes.clone());
+        self.manifests.lock().insert(digest.to_string(), bytes);
+        digest
+    }
+
+    pub(super) fn untag(&self, tag: &str) {
+        self.manifests.lock().remove(tag);
+    }
+
+    pub(super) fn heads_without_digests(&self) {
+        *self.heads_tell_digests.lock() = Some(false);
+    }
+
+    pub(super) fn breaks(&self, kind: ErrorKind) {
+        *self.outage.lock() = Some(kind);
+    }
+
+    /// How many calls began with `what`.
+    pub(super) fn count(&self, what: &str) -> usize {
+        self.calls.lock().iter().filter(|call| call.starts_with(what)).count()
+    }
+
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.calls.lock().clone()
+    }
+
+    fn called(&self, call: String) -> Result<(), UpstreamError> {
+        self.calls.lock().push(call);
+        match self.outage.lock().clone() {
+            Some(kind) => Err(UpstreamError::new(kind, "scripted")),
+            None => Ok(()),
+        }
+    }
+
+    fn manifest(&self, reference: &Reference) -> Result<Bytes, UpstreamError> {
+        let manifest = self.manifests.lock().get(&reference.to_string()).cloned();
+        manifest.ok_or_else(not_found)
+    }
+}
+
+fn not_found() -> UpstreamError {
+    UpstreamError::new(ErrorKind::NotFound { code: None }, "scripted")
+}
+
+#[async_trait]
+impl Registry for Scripted {
+    async fn head_manifest(
+        &self,
+        _: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestHead, UpstreamError> {
+        self.called(format!("HEAD manifest {reference}"))?;
+        let bytes = self.manifest(reference)?;
+        let digest = self.heads_tell_digests.lock().unwrap_or(true);
+        Ok(ManifestHead {
+            digest: digest.then(|| Digest::sha256_of(&bytes)),
+            media_type: Some(MediaType::OCI_MANIFEST),
+            size: Some(bytes.len() as u64),
+        })
+    }
+
+    async fn get_manifest(
+        &self,
+        _: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestBody, UpstreamError> {
+        self.called(format!("GET manifest {reference}"))?;
+        let bytes = self.manifest(reference)?;
+        Ok(ManifestBody { digest: None, media_type: Some(MediaType::OCI_MANIFEST), bytes })
+    }
+
+    async fn head_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<BlobHead, UpstreamError> {
+        self.called(format!("HEAD blob {digest}"))?;
+        let size = self.sizes.lock().get(&(repository.clone(), digest.clone())).copied();
+        size.map(|size| BlobHead { size }).ok_or_else(not_found)
+    }
+
+    async fn get_blob(
+        &self,
+        _: &Repository,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<BlobBody, UpstreamError> {
+        self.called(format!("GET blob {digest} from {from}"))?;
+        let script = self.blobs.lock().get_mut(digest).and_then(VecDeque::pop_front);
+        let script = script.ok_or_else(not_found)?;
+        let (size, offset) = (script.size, if script.knows_ranges { from } else { 0 });
+        let steps = stream::iter(script.from(offset)).then(|step| async move {
+            match step {
+                Step::Send(bytes) => Ok(bytes),
+                Step::Gate(gate) => {
+                    gate.acquire().await.unwrap().forget();
+                    Ok(Bytes::new())
+                }
+                Step::Fail(kind) => Err(UpstreamError::new(kind, "scripted")),
+                Step::Panic => panic!("scripted"),
+            }
+        });
+        Ok(BlobBody { offset, size, stream: steps.boxed() })
+    }
+
+    async fn list(&self, _: &Listing, _: Option<&str>) -> Result<ListBody, UpstreamError> {
+        self.called("GET list".to_owned())?;
+        Ok(ListBody { bytes: Bytes::from_static(b"{}"), next: None })
+    }
+}
+
+/// A clock that stands where the test puts it.
+#[derive(Default)]
+pub(super) struct HandClock(AtomicU64);
+
+impl HandClock {
+    pub(super) fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) const TTL: u64 = 60;
+pub(super) const STALE: u64 = 600;
+
+/// An engine over `store`, with one scripted upstream named `docker.io`.
+pub(super) struct House {
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) upstream: Arc<Scripted>,
+    pub(super) clock: Arc<HandClock>,
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl House {
+    pub(super) fn over(store: Arc<dyn Store>) -> Self {
+        let upstream = Arc::new(Scripted::default());
+        let clock = Arc::new(HandClock::default());
+        clock.pass(1_000_000);
+        let tags = TagPolicy {
+            ttl: Duration::from_secs(TTL),
+            stale_if_error: Duration::from_secs(STALE),
+        };
+        let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
+        let mirror = Mirror::new(Parts {
+            upstreams: HashMap::from([(Arc::from("docker.io"), Upstream { registry, tags })]),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock) as _,
+            fetch_runtime: Handle::current(),
+            metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
+        });
+        Self { mirror, upstream, clock, store }
+    }
+
+    /// Waits until no fill is under way: all that was begun is committed or gone.
+    pub(super) async fn settle(&self) {
+        while !self.mirror.fills.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.store.open(digest).unwrap().is_some()
+    }
+}
+
+/// The repository `name` of the scripted upstream.
+pub(super) fn origin(name: &str) -> Origin {
+    Origin { upstream: Arc::from("docker.io"), repository: name.parse().unwrap() }
+}
+
+/// `length` bytes that differ from place to place.
+pub(super) fn noise(length: usize) -> Bytes {
+    (0..length).map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap()).collect()
+}
+
+/// Reads `range` of a blob until its end or its error; what came before the error is in the first half.
+pub(super) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<FillError>) {
+    let mut bytes = Vec::new();
+    match blob {
+        Blob::Content(content) => {
+            bytes = content.source().read_all(usize::try_from(content.size()).unwrap()).unwrap();
+            bytes.truncate(usize::try_from(range.end).unwrap());
+            bytes.drain(..usize::try_from(range.start).unwrap());
+        }
+        Blob::Fill(joined, _) => {
+            let mut follower = joined.follow(range);
+            loop {
+                match follower.next(10_000).await {
+                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                    Ok(None) => break,
+                    Err(error) => return (bytes, Some(error)),
+                }
+            }
+        }
+    }
+    (bytes, None)
+}
+
+/// All of a blob.
+pub(super) async fn drain_all(blob: &Blob) -> (Vec<u8>, Option<FillError>) {
+    drain(blob, ByteRange::new(0, blob.size())).await
+}

@@ -1,0 +1,5 @@
+//! The engine over a store in memory and a scripted upstream: what each invariant promises.
+
+mod fills;
+mod rights;
+mod tags;

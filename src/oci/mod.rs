@@ -1,0 +1,38 @@
+//! The registry protocol as values: names, digests, media types, ranges, error codes.
+//!
+//! Everything here is parsed once, at the edge, and valid from then on. No I/O, no clock, no async: whatever
+//! can be decided from values alone is decided here and tested as a function.
+
+mod challenge;
+mod content_range;
+mod descriptor;
+mod digest;
+mod endpoint;
+mod error_code;
+pub mod etag;
+mod manifest;
+mod media_type;
+mod name;
+mod path;
+mod range;
+mod range_set;
+mod reference;
+#[cfg(test)]
+pub(crate) mod strategies;
+mod textual;
+mod verifier;
+
+pub use challenge::{Challenge, Scheme};
+pub use content_range::{ContentRange, ContentRangeError};
+pub use descriptor::{Descriptor, DescriptorError, Platform};
+pub use digest::{Algorithm, Digest, DigestError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error_code::{ErrorCode, UnknownErrorCode};
+pub use manifest::{Manifest, ManifestError, ManifestKind};
+pub use media_type::{ANY_MANIFEST_ACCEPT, MANIFEST_ACCEPT, MediaType, MediaTypeError};
+pub use name::{NameError, Repository};
+pub use path::PathError;
+pub use range::{ByteRange, RangeHeader, RangeSpec};
+pub use range_set::RangeSet;
+pub use reference::{Reference, ReferenceError, Tag, TagError};
+pub use verifier::{Mismatch, Verified, Verifier};

@@ -1,0 +1,157 @@
+//! Objects as responses: the same headers for HEAD and GET, for a hit and a miss.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, LINK, VARY,
+};
+use http::{Method, Response, StatusCode};
+
+use super::Body;
+use super::conditions::{Selection, select};
+use super::errors;
+use crate::mirror::{Blob, ManifestSummary};
+use crate::oci::{ByteRange, ContentRange, Digest, ErrorCode, MediaType, Reference, etag};
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// Content never changes under its digest.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// A tag may change at any time: ask again.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// What a request says about the answer it wants.
+pub(super) struct Wanted<'a> {
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Wanted<'_> {
+    fn head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+}
+
+/// A small JSON document of our own.
+pub(super) fn json(document: &'static str) -> Response<Body> {
+    with_bytes(StatusCode::OK, "application/json", Bytes::from_static(document.as_bytes()))
+}
+
+/// A page of a listing; `next` is the target of the next page, on this mirror.
+pub(super) fn listing(bytes: Bytes, next: Option<&str>) -> Response<Body> {
+    let mut response = with_bytes(StatusCode::OK, "application/json", bytes);
+    let link = next.and_then(|next| value(&format!("<{next}>; rel=\"next\"")));
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+/// A manifest; `bytes` are absent for a HEAD.
+pub(super) fn manifest(
+    wanted: &Wanted<'_>,
+    reference: &Reference,
+    summary: &ManifestSummary,
+    bytes: Option<Bytes>,
+) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    if super::conditions::not_modified(wanted.headers, &summary.digest) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        *response.body_mut() = bytes.map_or(Body::Empty, Body::from);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, summary.size.into());
+        insert(headers, CONTENT_TYPE, summary.media_type.as_str());
+    }
+    let headers = response.headers_mut();
+    name(headers, &summary.digest);
+    match reference {
+        Reference::Digest(_) => headers.insert(CACHE_CONTROL, FOR_EVER),
+        Reference::Tag(_) => {
+            headers.insert(VARY, HeaderValue::from_static("Accept"));
+            headers.insert(CACHE_CONTROL, ASK_AGAIN)
+        }
+    };
+    response
+}
+
+/// A blob of `size` bytes, or the part of it that is wanted; `blob` is absent for a HEAD.
+pub(super) fn blob(
+    wanted: &Wanted<'_>,
+    digest: &Digest,
+    size: u64,
+    blob: Option<&Blob>,
+) -> Response<Body> {
+    let (status, range) = match select(wanted.method, wanted.headers, digest, size) {
+        Selection::Whole => (StatusCode::OK, ByteRange::new(0, size)),
+        Selection::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Selection::NotModified => (StatusCode::NOT_MODIFIED, ByteRange::new(0, 0)),
+        Selection::Unsatisfiable => return unsatisfiable(digest, size),
+        Selection::TooMany => {
+            return errors::error(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::RangeInvalid,
+                "more ranges than are served in one request",
+            );
+        }
+    };
+    let body = blob.filter(|_| !wanted.head()).map_or(Body::Empty, |blob| body_of(blob, range));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    name(headers, digest);
+    headers.insert(CACHE_CONTROL, FOR_EVER);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if status != StatusCode::NOT_MODIFIED {
+        insert(headers, CONTENT_TYPE, MediaType::OCTET_STREAM.as_str());
+        headers.insert(CONTENT_LENGTH, range.len().into());
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        let content_range = ContentRange { range, size: Some(size) };
+        insert(headers, CONTENT_RANGE, &content_range.to_string());
+    }
+    response
+}
+
+fn body_of(blob: &Blob, range: ByteRange) -> Body {
+    match blob {
+        _ if range.is_empty() => Body::Empty,
+        Blob::Content(content) => Body::Content(content.clone(), range),
+        Blob::Fill(joined, _) => Body::Follow(joined.follow(range)),
+    }
+}
+
+fn unsatisfiable(digest: &Digest, size: u64) -> Response<Body> {
+    let message = format!("the range lies outside of the {size} bytes");
+    let mut response = errors::coded(ErrorCode::RangeInvalid, &message);
+    let headers = response.headers_mut();
+    name(headers, digest);
+    insert(headers, CONTENT_RANGE, &ContentRange::unsatisfied(size));
+    response
+}
+
+fn with_bytes(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Response<Body> {
+    let length = bytes.len().into();
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// The object's name, in both headers that tell it.
+fn name(headers: &mut HeaderMap, digest: &Digest) {
+    insert(headers, CONTENT_DIGEST, digest.as_str());
+    insert(headers, ETAG, &etag::quoted(digest));
+}
+
+/// Inserts a value made of parsed parts; what is no header value is left out rather than sent broken.
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Some(value) = value(text) {
+        headers.insert(name, value);
+    }
+}
+
+fn value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}

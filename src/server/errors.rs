@@ -1,0 +1,149 @@
+//! Errors as responses: typed below, turned into a status and a body here and nowhere else.
+//!
+//! The rule (decided by what clients do next): 404 only when upstream said so, or when there is no upstream to
+//! ask; an outage is 502, 503 or 504; 401 and 403 as upstream said.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::Body;
+use crate::mirror::{FillError, MirrorError};
+use crate::oci::ErrorCode;
+use crate::upstream::{ErrorKind, UpstreamError};
+
+/// What kind of object was asked for: its 404 has a code of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    Manifest,
+    Blob,
+    Listing,
+}
+
+impl Asked {
+    fn unknown(self) -> ErrorCode {
+        match self {
+            Self::Manifest => ErrorCode::ManifestUnknown,
+            Self::Blob => ErrorCode::BlobUnknown,
+            Self::Listing => ErrorCode::NameUnknown,
+        }
+    }
+}
+
+/// A response with the protocol's error document (OCI distribution spec, "Error Codes").
+pub(super) fn error(status: StatusCode, code: ErrorCode, message: &str) -> Response<Body> {
+    let bytes = Bytes::from(code.body(message));
+    let length = bytes.len().into();
+    let mut response = Response::new(Body::Bytes(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// The error document under the code's own status.
+pub(super) fn coded(code: ErrorCode, message: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    error(status, code, message)
+}
+
+/// The answer to a method that is not served.
+pub(super) fn read_only() -> Response<Body> {
+    let mut response = coded(ErrorCode::Unsupported, "this mirror is read-only: GET and HEAD only");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// The answer when the engine has none.
+pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
+    let message = why.to_string();
+    match why {
+        MirrorError::UnknownUpstream(_) => coded(ErrorCode::NameUnknown, &message),
+        MirrorError::Unverifiable(_) => coded(ErrorCode::DigestInvalid, &message),
+        MirrorError::NotAManifest(..) | MirrorError::TooLarge(..) => {
+            coded(ErrorCode::ManifestUnknown, &message)
+        }
+        MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked),
+        MirrorError::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
+            error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message)
+        }
+        MirrorError::Fill(FillError::Store(_) | FillError::Abandoned) | MirrorError::Abandoned => {
+            coded(ErrorCode::Unavailable, &message)
+        }
+    }
+}
+
+fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
+    let message = why.to_string();
+    let unavailable = |status| error(status, ErrorCode::Unavailable, &message);
+    match why.kind() {
+        ErrorKind::NotFound { code } => {
+            let unknown_name = code.as_deref() == Some(ErrorCode::NameUnknown.as_str());
+            let code = if unknown_name { ErrorCode::NameUnknown } else { asked.unknown() };
+            coded(code, &message)
+        }
+        ErrorKind::Offline => coded(asked.unknown(), &message),
+        ErrorKind::Unauthorized => coded(ErrorCode::Unauthorized, &message),
+        ErrorKind::Denied => coded(ErrorCode::Denied, &message),
+        ErrorKind::TooManyRequests { retry_after } => {
+            // Not 429: some clients repeat that at once, while 503 sends them to their next endpoint.
+            let mut response = unavailable(StatusCode::SERVICE_UNAVAILABLE);
+            let seconds = retry_after.map_or(60, |wait| wait.as_secs());
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            response
+        }
+        ErrorKind::Timeout(_) => unavailable(StatusCode::GATEWAY_TIMEOUT),
+        ErrorKind::Status(_)
+        | ErrorKind::Resolve
+        | ErrorKind::Connect
+        | ErrorKind::Tls
+        | ErrorKind::Cut
+        | ErrorKind::Protocol
+        | ErrorKind::Refused => unavailable(StatusCode::BAD_GATEWAY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::upstream::Phase;
+
+    #[test]
+    fn every_kind_of_trouble_has_its_status_and_code() {
+        let not_found = |code: Option<&str>| ErrorKind::NotFound { code: code.map(str::to_owned) };
+        for (kind, status, code) in [
+            (not_found(None), 404, "BLOB_UNKNOWN"),
+            (not_found(Some("NAME_UNKNOWN")), 404, "NAME_UNKNOWN"),
+            (not_found(Some("garbage")), 404, "BLOB_UNKNOWN"),
+            (ErrorKind::Offline, 404, "BLOB_UNKNOWN"),
+            (ErrorKind::Unauthorized, 401, "UNAUTHORIZED"),
+            (ErrorKind::Denied, 403, "DENIED"),
+            (ErrorKind::TooManyRequests { retry_after: None }, 503, "UNAVAILABLE"),
+            (ErrorKind::Status(500), 502, "UNAVAILABLE"),
+            (ErrorKind::Resolve, 502, "UNAVAILABLE"),
+            (ErrorKind::Connect, 502, "UNAVAILABLE"),
+            (ErrorKind::Tls, 502, "UNAVAILABLE"),
+            (ErrorKind::Cut, 502, "UNAVAILABLE"),
+            (ErrorKind::Protocol, 502, "UNAVAILABLE"),
+            (ErrorKind::Refused, 502, "UNAVAILABLE"),
+            (ErrorKind::Timeout(Phase::Header), 504, "UNAVAILABLE"),
+        ] {
+            let error = UpstreamError::new(kind.clone(), "u: GET h/p").into();
+            let response = of_mirror(&error, Asked::Blob);
+            assert_eq!(response.status(), status, "{kind:?}");
+            let Body::Bytes(body) = response.into_body() else { panic!("{kind:?} has no body") };
+            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(json["errors"][0]["code"], code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn upstreams_wait_is_passed_on() {
+        let kind = ErrorKind::TooManyRequests { retry_after: Some(Duration::from_secs(7)) };
+        let response = of_mirror(&UpstreamError::new(kind, "u").into(), Asked::Manifest);
+        assert_eq!(response.headers()[RETRY_AFTER], "7");
+    }
+}

@@ -1,0 +1,78 @@
+//! The seam between the doors and everything behind them, in plain `http` types.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use http::{Request, Response, StatusCode};
+
+use super::Body;
+
+/// Answers requests. One value serves all connections of its listeners at once.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// What the handler wants to have back when the answer has gone: what to log, what to count.
+    type Ticket: Send;
+
+    /// Answers one request. Never fails: an error is an answer too.
+    ///
+    /// The request target is in the form the client sent, percent-encoded bytes and dot segments
+    /// untouched; of an absolute form only the path and the query are left, and its authority is equal to
+    /// `Host`. The client's address is the [`Peer`] in the extensions. The request body, if there was one,
+    /// is gone.
+    ///
+    /// The response states the `Content-Length` of a [`Body::Follow`], and of what a HEAD asked for; for
+    /// other bodies the door adds it. `Date` and `Connection` are the door's.
+    async fn handle(&self, request: Request<()>) -> (Response<Body>, Self::Ticket);
+
+    /// Tells what became of an answer: called exactly once for each [`Handler::handle`] that returned,
+    /// also when the client left or the connection was cut. Called on the connection's task: must not block.
+    fn sent(&self, ticket: Self::Ticket, sent: Sent);
+
+    /// The answer to a connection or a request that never reaches [`Handler::handle`]. The connection is
+    /// closed after it.
+    fn refuse(&self, refusal: Refusal) -> Response<Body>;
+}
+
+/// How far an answer got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Bytes of the body handed to the connection; 0 for a HEAD.
+    pub bytes: u64,
+    /// Whether the whole answer was handed to the connection. The client may still have left before
+    /// reading it: no server can know that.
+    pub complete: bool,
+}
+
+/// Why a door turns a client away before there is a request to handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not HTTP, or HTTP whose framing or authority is ambiguous (RFC 9112 sections 3.2 and 6.3).
+    Malformed,
+    /// The head was not complete in time.
+    HeadTooSlow,
+    /// The request line is longer than the door accepts.
+    TargetTooLong,
+    /// The head has more bytes or more fields than the door accepts.
+    HeadTooLarge,
+    /// All seats are taken.
+    Crowded,
+}
+
+impl Refusal {
+    /// The status that says so (RFC 9110 section 15, RFC 6585 section 5).
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// The client's address, in a request's extensions. Absent when the connection has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);

@@ -1,0 +1,66 @@
+//! What is known about content: records and links, and the seam that keeps them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::oci::{Digest, MediaType, Repository, Tag};
+
+/// A repository of an upstream: where content is asked for, and under which right it is given out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The upstream's name as configured (`docker.io`).
+    pub upstream: Arc<str>,
+    /// The repository as the upstream knows it (`library/alpine`).
+    pub repository: Repository,
+}
+
+/// The name of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecordKey {
+    /// Where the tag lives.
+    pub origin: Origin,
+    /// The tag.
+    pub tag: Tag,
+}
+
+/// What a tag meant when upstream was last asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The manifest the tag pointed to.
+    pub digest: Digest,
+    /// The manifest's media type.
+    pub media_type: MediaType,
+    /// The manifest's size in bytes.
+    pub size: u64,
+    /// When upstream last confirmed it: seconds since the Unix epoch.
+    pub checked_at: u64,
+}
+
+/// "This repository has shown this digest": what makes the digest servable under the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// The repository that has shown it.
+    pub origin: Origin,
+    /// What it has shown.
+    pub digest: Digest,
+}
+
+/// Records and links. Losing them costs questions to upstream, never bytes.
+pub trait Catalog: Send + Sync + 'static {
+    /// The record under `key`.
+    fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
+
+    /// Writes `record` under `key`, durably, in place of any older one.
+    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError>;
+
+    /// Forgets the record under `key`, if there is one: upstream said the tag is gone.
+    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError>;
+
+    /// Whether `link` is known.
+    fn linked(&self, link: &Link) -> Result<bool, StoreError>;
+
+    /// Remembers all of `links`, durably, in one step.
+    fn link(&self, links: &[Link]) -> Result<(), StoreError>;
+}

@@ -1,0 +1,265 @@
+//! What any store must do: one list of cases, run on every implementation.
+//!
+//! A case returns its failure instead of panicking, so that the suite itself can be tested on stores that
+//! fail ([`faulty`](super::faulty)): a case that cannot fail would be a defect.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use super::{
+    Content, Link, Origin, Record, RecordKey, Source, Store, StoreError, StoreErrorKind,
+};
+use crate::oci::{Digest, MediaType, Verified, Verifier};
+
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+
+/// The suite: name and case. Each case brings digests of its own and may run on a used store.
+pub(crate) const CASES: &[(&str, fn(&dyn Store) -> Outcome)] = &[
+    ("absent_content_is_none", absent_content_is_none),
+    ("committed_content_reads_back", committed_content_reads_back),
+    ("empty_content_is_content", empty_content_is_content),
+    ("partial_is_invisible_until_commit", partial_is_invisible_until_commit),
+    ("dropped_partial_leaves_nothing", dropped_partial_leaves_nothing),
+    ("a_sparse_partial_reads_back", a_sparse_partial_reads_back),
+    ("a_second_begin_starts_empty", a_second_begin_starts_empty),
+    ("a_proof_of_other_bytes_is_refused", a_proof_of_other_bytes_is_refused),
+    ("a_source_outlives_commit_and_drop", a_source_outlives_commit_and_drop),
+    ("a_store_that_takes_bytes_probes_well", a_store_that_takes_bytes_probes_well),
+    ("records_are_kept_apart_replaced_and_forgotten", records_are_kept),
+    ("links_are_kept_apart", links_are_kept_apart),
+];
+
+/// Runs every case; the names and reasons of those that failed.
+pub(crate) fn failures(store: &dyn Store) -> Vec<String> {
+    CASES
+        .iter()
+        .filter_map(|(name, case)| case(store).err().map(|why| format!("{name}: {why}")))
+        .collect()
+}
+
+fn ensure(holds: bool, what: &str) -> Outcome {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+/// A refusal by rule; a broken disk is no refusal.
+fn refused(result: Result<Content, StoreError>, otherwise: &str) -> Outcome {
+    match result {
+        Err(error) if error.kind() == StoreErrorKind::Misuse => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(otherwise.into()),
+    }
+}
+
+fn proof(bytes: &[u8]) -> Result<Verified, Box<dyn Error>> {
+    let mut verifier: Verifier =
+        Digest::sha256_of(bytes).verifier().ok_or("sha256 is verifiable")?;
+    verifier.update(bytes);
+    Ok(verifier.finish()?)
+}
+
+fn read(source: &Source, size: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+    Ok(source.read_all(size)?)
+}
+
+fn keep(store: &dyn Store, bytes: &[u8]) -> Result<Digest, Box<dyn Error>> {
+    let proof = proof(bytes)?;
+    let partial = store.begin(proof.digest())?;
+    partial.write_at(0, bytes)?;
+    partial.commit(&proof)?;
+    Ok(proof.digest().clone())
+}
+
+fn absent_content_is_none(store: &dyn Store) -> Outcome {
+    ensure(store.open(&Digest::sha256_of(b"never written"))?.is_none(), "absent content was found")
+}
+
+fn committed_content_reads_back(store: &dyn Store) -> Outcome {
+    let bytes = b"committed content reads back";
+    let digest = keep(store, bytes)?;
+    // A second commit of the same bytes is no error and changes nothing.
+    keep(store, bytes)?;
+    let content = store.open(&digest)?.ok_or("committed content is absent")?;
+    ensure(content.size() == bytes.len() as u64, "size differs")?;
+    ensure(read(content.source(), bytes.len())? == bytes, "bytes differ")?;
+    let mut tail = [0; 64];
+    ensure(content.source().read_at(10, &mut tail)? == bytes.len() - 10, "tail's length differs")?;
+    ensure(content.source().read_at(1 << 40, &mut tail)? == 0, "bytes past the end")
+}
+
+fn empty_content_is_content(store: &dyn Store) -> Outcome {
+    let digest = keep(store, b"")?;
+    let content = store.open(&digest)?.ok_or("empty content is absent")?;
+    ensure(content.size() == 0, "empty content has a size")
+}
+
+fn partial_is_invisible_until_commit(store: &dyn Store) -> Outcome {
+    let bytes = b"partial is invisible until commit";
+    let proof = proof(bytes)?;
+    let partial = store.begin(proof.digest())?;
+    partial.write_at(0, bytes)?;
+    ensure(store.open(proof.digest())?.is_none(), "unverified bytes are visible")?;
+    let committed = partial.commit(&proof)?;
+    ensure(committed.size() == bytes.len() as u64, "commit gave another size")?;
+    ensure(store.open(proof.digest())?.is_some(), "committed bytes are not visible")
+}
+
+fn dropped_partial_leaves_nothing(store: &dyn Store) -> Outcome {
+    let digest = Digest::sha256_of(b"dropped partial leaves nothing");
+    let partial = store.begin(&digest)?;
+    partial.write_at(0, b"half")?;
+    drop(partial);
+    ensure(store.open(&digest)?.is_none(), "a dropped fill is visible")
+}
+
+fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
+    let bytes = b"head.....tail";
+    let proof = proof(bytes)?;
+    let partial = store.begin(proof.digest())?;
+    partial.write_at(9, b"tail")?;
+    let mut tail = [0; 4];
+    ensure(partial.source().try_read_at(9, &mut tail)? == 4 && &tail == b"tail", "tail differs")?;
+    partial.write_at(0, b"head.....")?;
+    ensure(read(&partial.source(), bytes.len())? == bytes, "bytes differ")?;
+    partial.commit(&proof)?;
+    Ok(())
+}
+
+fn a_second_begin_starts_empty(store: &dyn Store) -> Outcome {
+    let bytes = b"short";
+    let proof = proof(bytes)?;
+    let first = store.begin(proof.digest())?;
+    first.write_at(0, b"something much longer")?;
+    drop(first);
+    let second = store.begin(proof.digest())?;
+    second.write_at(0, bytes)?;
+    let content = second.commit(&proof)?;
+    ensure(content.size() == bytes.len() as u64, "the first fill's bytes came back")
+}
+
+fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
+    let digest = Digest::sha256_of(b"a proof of other bytes");
+    let partial = store.begin(&digest)?;
+    partial.write_at(0, b"a proof of other bytes")?;
+    refused(partial.commit(&proof(b"other")?), "another digest's proof was taken")?;
+    drop(partial);
+    ensure(store.open(&digest)?.is_none(), "refused bytes are visible")?;
+    let right = proof(b"a proof of the size")?;
+    let partial = store.begin(right.digest())?;
+    partial.write_at(0, b"a proof of the size, and more")?;
+    refused(partial.commit(&right), "a proof of fewer bytes was taken")?;
+    ensure(store.open(right.digest())?.is_none(), "refused bytes are visible")
+}
+
+fn a_source_outlives_commit_and_drop(store: &dyn Store) -> Outcome {
+    let bytes = b"a source outlives commit and drop";
+    let proof = proof(bytes)?;
+    let partial = store.begin(proof.digest())?;
+    partial.write_at(0, bytes)?;
+    let source = partial.source();
+    partial.commit(&proof)?;
+    drop(partial);
+    ensure(read(&source, bytes.len())? == bytes, "bytes differ after commit")?;
+    let partial = store.begin(&Digest::sha256_of(b"dropped source"))?;
+    partial.write_at(0, b"still")?;
+    let source = partial.source();
+    drop(partial);
+    ensure(read(&source, 5)? == b"still", "bytes differ after drop")
+}
+
+fn a_store_that_takes_bytes_probes_well(store: &dyn Store) -> Outcome {
+    Ok(store.probe()?)
+}
+
+fn origin(upstream: &str, repository: &str) -> Result<Origin, Box<dyn Error>> {
+    Ok(Origin { upstream: Arc::from(upstream), repository: repository.parse()? })
+}
+
+fn records_are_kept(store: &dyn Store) -> Outcome {
+    let key = |upstream, repository, tag: &str| -> Result<RecordKey, Box<dyn Error>> {
+        Ok(RecordKey { origin: origin(upstream, repository)?, tag: tag.parse()? })
+    };
+    let record = |text: &str| Record {
+        digest: Digest::sha256_of(text.as_bytes()),
+        media_type: MediaType::OCI_MANIFEST,
+        size: text.len() as u64,
+        checked_at: 1_700_000_000,
+    };
+    let ours = key("docker.io", "library/alpine", "3")?;
+    let others = [
+        key("ghcr.io", "library/alpine", "3")?,
+        key("docker.io", "library/busybox", "3")?,
+        key("docker.io", "library/alpine", "latest")?,
+    ];
+    store.put_record(&ours, &record("first"))?;
+    ensure(store.record(&ours)? == Some(record("first")), "the record differs")?;
+    for other in &others {
+        ensure(store.record(other)?.is_none(), "another key has our record")?;
+    }
+    store.put_record(&ours, &record("second"))?;
+    ensure(store.record(&ours)? == Some(record("second")), "the record was not replaced")?;
+    store.put_record(&others[0], &record("theirs"))?;
+    store.forget_record(&ours)?;
+    ensure(store.record(&ours)?.is_none(), "the record was not forgotten")?;
+    ensure(store.record(&others[0])? == Some(record("theirs")), "another record was lost")?;
+    store.forget_record(&ours)?;
+    Ok(())
+}
+
+fn links_are_kept_apart(store: &dyn Store) -> Outcome {
+    let link = |upstream, repository, text: &str| -> Result<Link, Box<dyn Error>> {
+        let digest = Digest::sha256_of(text.as_bytes());
+        Ok(Link { origin: origin(upstream, repository)?, digest })
+    };
+    let ours = [link("docker.io", "library/alpine", "a")?, link("docker.io", "library/alpine", "b")?];
+    store.link(&ours)?;
+    store.link(&ours[..1])?;
+    for known in &ours {
+        ensure(store.linked(known)?, "a link was not kept")?;
+    }
+    for other in [
+        link("ghcr.io", "library/alpine", "a")?,
+        link("docker.io", "library/busybox", "a")?,
+        link("docker.io", "library/alpine", "c")?,
+    ] {
+        ensure(!store.linked(&other)?, "a link that nobody made")?;
+    }
+    Ok(())
+}
+
+mod tests {
+    use super::super::faulty::{Fault, Faulty};
+    use super::super::{DiskStore, MemoryStore};
+    use super::*;
+
+    #[test]
+    fn the_memory_store_conforms() {
+        assert_eq!(failures(&MemoryStore::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_disk_store_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path()).unwrap();
+        assert_eq!(failures(&store), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_failure_of_any_operation_fails_the_suite() {
+        let clean = Faulty::new(MemoryStore::default(), Fault::None);
+        assert_eq!(failures(&clean), Vec::<String>::new());
+        let operations = clean.operations();
+        assert!(operations > 50, "the suite exercises the store: {operations}");
+        for nth in 1..=operations {
+            let faulty = Faulty::new(MemoryStore::default(), Fault::FailsAt(nth));
+            assert_eq!(failures(&faulty).len(), 1, "operation {nth} failed unseen or twice");
+        }
+    }
+
+    #[test]
+    fn a_store_that_lies_fails_the_suite() {
+        for lie in [Fault::LosesCommits, Fault::FlipsABit, Fault::LosesRecords, Fault::LinksAll] {
+            let faulty = Faulty::new(MemoryStore::default(), lie);
+            assert_ne!(failures(&faulty), Vec::<String>::new(), "{lie:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Where things lie in the data folder, and which version of that we speak.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::oci::Digest;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The version of the tree described in the [`disk`](super) module.
+const VERSION: u32 = 1;
+
+/// The data folder's paths. Made only for a folder whose version we know.
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Makes the folder where it is missing and checks its version.
+    pub(super) fn open(root: &Path) -> Result<Self, StoreError> {
+        let layout = Self { root: root.to_owned() };
+        for folder in [layout.root.clone(), layout.fills(), layout.root.join("content")] {
+            fs::create_dir_all(&folder)
+                .map_err(|error| StoreError::io("make folder", folder.display(), &error))?;
+        }
+        layout.check_version()?;
+        Ok(layout)
+    }
+
+    fn check_version(&self) -> Result<(), StoreError> {
+        let path = self.root.join("VERSION");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return fs::write(&path, format!("{VERSION}\n"))
+                    .map_err(|error| StoreError::io("write", path.display(), &error));
+            }
+            Err(error) => return Err(StoreError::io("read", path.display(), &error)),
+        };
+        if text.trim().parse() == Ok(VERSION) {
+            return Ok(());
+        }
+        let reason =
+            format!("the folder's layout is {:?}, this program knows {VERSION}", text.trim());
+        Err(StoreError::new(
+            StoreErrorKind::Version,
+            "use",
+            self.root.display().to_string(),
+            reason,
+        ))
+    }
+
+    /// Drops what fills of an earlier process left behind.
+    pub(super) fn drop_fills(&self) -> Result<(), StoreError> {
+        let fills = self.fills();
+        match fs::remove_dir_all(&fills) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", fills.display(), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn content(&self, digest: &Digest) -> PathBuf {
+        let encoded = digest.encoded();
+        let shard = &encoded[..2];
+        self.root.join("content").join(digest.algorithm_name()).join(shard).join(encoded)
+    }
+
+    pub(super) fn part(&self, digest: &Digest) -> PathBuf {
+        self.fills().join(digest.algorithm_name()).join(format!("{}.part", digest.encoded()))
+    }
+
+    pub(super) fn catalog(&self) -> PathBuf {
+        self.root.join("catalog.redb")
+    }
+
+    /// A name that nothing else uses, for a trial write.
+    pub(super) fn probe(&self) -> PathBuf {
+        self.root.join(".probe")
+    }
+
+    fn fills(&self) -> PathBuf {
+        self.root.join("fills")
+    }
+}
+
+/// Makes the folders above `path`.
+pub(super) fn make_parent(path: &Path) -> Result<(), StoreError> {
+    let parent = parent(path);
+    fs::create_dir_all(parent)
+        .map_err(|error| StoreError::io("make folder", parent.display(), &error))
+}
+
+/// Makes a rename into the folder of `path` survive a power loss.
+pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    let parent = parent(path);
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StoreError::io("sync folder", parent.display(), &error))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}

@@ -1,0 +1,143 @@
+//! What only the store on disk can show: restarts, crashes, folders that are not as we left them.
+
+use std::fs;
+use std::path::Path;
+
+use super::DiskStore;
+use crate::oci::{Digest, MediaType, Verifier};
+use crate::store::{Catalog, Contents, Link, Origin, Record, RecordKey, StoreErrorKind};
+
+const BYTES: &[u8] = b"kept across restarts";
+
+fn keep(store: &DiskStore) -> Digest {
+    let digest = Digest::sha256_of(BYTES);
+    let proof = Verifier::verify(&digest, BYTES).unwrap().unwrap();
+    let partial = store.begin(&digest).unwrap();
+    partial.write_at(0, BYTES).unwrap();
+    partial.commit(&proof).unwrap();
+    digest
+}
+
+fn origin() -> Origin {
+    Origin { upstream: "docker.io".into(), repository: "library/alpine".parse().unwrap() }
+}
+
+fn record_key() -> RecordKey {
+    RecordKey { origin: origin(), tag: "latest".parse().unwrap() }
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for child in fs::read_dir(folder).into_iter().flatten() {
+        let path = child.unwrap().path();
+        if path.is_dir() {
+            names.extend(files_below(&path));
+        } else {
+            names.push(path.display().to_string());
+        }
+    }
+    names
+}
+
+#[test]
+fn content_records_and_links_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = Record {
+        digest: Digest::sha256_of(BYTES),
+        media_type: MediaType::OCI_INDEX,
+        size: 20,
+        checked_at: 7,
+    };
+    let link = Link { origin: origin(), digest: Digest::sha256_of(BYTES) };
+    {
+        let store = DiskStore::open(folder.path()).unwrap();
+        keep(&store);
+        store.put_record(&record_key(), &record).unwrap();
+        store.link(std::slice::from_ref(&link)).unwrap();
+    }
+    let store = DiskStore::open(folder.path()).unwrap();
+    let content = store.open(&Digest::sha256_of(BYTES)).unwrap().unwrap();
+    assert_eq!(content.source().read_all(BYTES.len()).unwrap(), BYTES);
+    assert_eq!(store.record(&record_key()).unwrap(), Some(record));
+    assert!(store.linked(&link).unwrap());
+}
+
+#[test]
+fn a_crash_in_the_midst_of_a_fill_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = Digest::sha256_of(BYTES);
+    {
+        let store = DiskStore::open(folder.path()).unwrap();
+        let partial = store.begin(&digest).unwrap();
+        partial.write_at(0, b"half").unwrap();
+        // A killed process runs no destructor.
+        std::mem::forget(partial);
+    }
+    assert_eq!(files_below(&folder.path().join("fills")).len(), 1);
+    let store = DiskStore::open(folder.path()).unwrap();
+    assert!(store.open(&digest).unwrap().is_none());
+    assert_eq!(files_below(&folder.path().join("fills")), Vec::<String>::new());
+    keep(&store);
+}
+
+#[test]
+fn a_dropped_fill_removes_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    drop(store.begin(&Digest::sha256_of(BYTES)).unwrap());
+    assert_eq!(files_below(&folder.path().join("fills")), Vec::<String>::new());
+}
+
+#[test]
+fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for gone in ["VERSION", "content", "fills", "catalog.redb", "content/sha256"] {
+        keep(&DiskStore::open(root).unwrap());
+        let path = root.join(gone);
+        match path.is_dir() {
+            true => fs::remove_dir_all(&path).unwrap(),
+            false => drop(fs::remove_file(&path)),
+        }
+        let store = DiskStore::open(root).unwrap();
+        let digest = keep(&store);
+        assert!(store.open(&digest).unwrap().is_some(), "{gone}");
+        assert!(store.record(&record_key()).unwrap().is_none(), "{gone}");
+    }
+}
+
+#[test]
+fn an_unreadable_catalog_is_put_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = keep(&DiskStore::open(folder.path()).unwrap());
+    fs::write(folder.path().join("catalog.redb"), b"not a database at all, but long enough").unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    assert!(store.open(&digest).unwrap().is_some());
+    assert!(folder.path().join("catalog.redb.broken").exists());
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = DiskStore::open(folder.path()).unwrap();
+    let second = DiskStore::open(folder.path()).err().unwrap();
+    assert_eq!(second.kind(), StoreErrorKind::Locked);
+}
+
+#[test]
+fn a_newer_layout_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("VERSION"), "2\n").unwrap();
+    let error = DiskStore::open(folder.path()).err().unwrap();
+    assert_eq!(error.kind(), StoreErrorKind::Version);
+    assert!(error.to_string().contains("layout is \"2\", this program knows 1"), "{error}");
+}
+
+#[test]
+fn a_digest_that_cannot_be_verified_is_never_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    let digest: Digest = "blake9:abcdef0123456789abcdef0123456789".parse().unwrap();
+    assert!(store.open(&digest).unwrap().is_none());
+    assert_eq!(store.begin(&digest).err().unwrap().kind(), StoreErrorKind::Misuse);
+}

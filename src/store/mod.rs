@@ -1,0 +1,50 @@
+//! Content, fills' files, records and links. Disk only; no network, no async, no clock.
+//!
+//! Two seams, each with a twin in memory and one conformance suite ([`conformance`]) for all:
+//!
+//! - [`Contents`]: bytes named by digest. [`Partial`] is the only handle to unverified bytes, and
+//!   [`Partial::commit`] the only door to visible content; it asks for [`Verified`], which nothing
+//!   but a matching digest can make.
+//! - [`Catalog`]: what is known *about* content: [`Record`]s (tag to digest) and [`Link`]s
+//!   (a repository has shown a digest). It may be lost: bytes never depend on it.
+//!
+//! Every call may block on the disk; who calls chooses the thread. Only [`Source::try_read_at`] never
+//! waits, for the threads that serve.
+
+mod catalog;
+#[cfg(test)]
+pub(crate) mod conformance;
+mod content;
+mod disk;
+mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
+mod memory;
+mod partial;
+
+use crate::oci::Digest;
+
+pub use catalog::{Catalog, Link, Origin, Record, RecordKey};
+pub use content::{Content, Source};
+pub use disk::DiskStore;
+pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
+pub use partial::Partial;
+
+/// Verified, immutable bytes by digest, and the files of fills under way.
+pub trait Contents: Send + Sync + 'static {
+    /// The content named `digest`, open for reading; `None` when it is not here.
+    fn open(&self, digest: &Digest) -> Result<Option<Content>, StoreError>;
+
+    /// A new, empty file for a fill of `digest`. What an earlier fill of the same digest left behind
+    /// is dropped. The caller holds at most one per digest (invariant 3).
+    fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError>;
+
+    /// Whether new bytes could be kept now: asked by the readiness check.
+    fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// Both seams in one value, as the engine holds it.
+pub trait Store: Contents + Catalog {}
+
+impl<T: Contents + Catalog> Store for T {}

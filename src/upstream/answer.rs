@@ -1,0 +1,136 @@
+//! An answer whose headers are there and whose body is still to be read, piece by piece, with a
+//! bound on each wait and on the whole where a whole is kept.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use http::HeaderName;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use prometheus::IntCounter;
+use tokio::time::timeout;
+use url::Url;
+
+use super::fault;
+use super::{ErrorKind, Phase, UpstreamError};
+
+/// One answer of the wire.
+#[derive(Debug)]
+pub(super) struct Answer {
+    response: reqwest::Response,
+    place: String,
+    idle: Duration,
+    received: IntCounter,
+}
+
+impl Answer {
+    pub(super) fn new(
+        response: reqwest::Response,
+        place: String,
+        idle: Duration,
+        received: IntCounter,
+    ) -> Self {
+        Self {
+            response,
+            place,
+            idle,
+            received,
+        }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// Where it came from, with the query: not for printing.
+    pub(super) fn url(&self) -> &Url {
+        self.response.url()
+    }
+
+    /// Where it came from, for people.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The first value of a header, if it is text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Every value of a header that is text.
+    pub(super) fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
+        let values = self.response.headers().get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok())
+    }
+
+    /// The first value of a header, if it is there and well formed.
+    pub(super) fn parsed<T: FromStr>(&self, name: &HeaderName) -> Option<T> {
+        self.header(name)?.trim().parse().ok()
+    }
+
+    /// The length announced for the body, for a HEAD the length that a GET would have.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.parsed(&CONTENT_LENGTH)
+    }
+
+    /// Whether a page for people came: a captive portal, a gateway, the wrong host.
+    pub(super) fn is_html(&self) -> bool {
+        self.header(&CONTENT_TYPE).is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("text/html")
+        })
+    }
+
+    /// An error that happened here.
+    pub(super) fn error(&self, kind: ErrorKind, cause: impl Into<String>) -> UpstreamError {
+        UpstreamError::because(kind, &self.place, cause)
+    }
+
+    /// The whole body, if it has at most `limit` bytes.
+    pub(super) async fn bytes(mut self, limit: usize) -> Result<Bytes, UpstreamError> {
+        let announced = self.length().unwrap_or_default();
+        let mut whole = BytesMut::new();
+        if announced <= limit as u64 {
+            while let Some(piece) = self.chunk().await? {
+                if piece.len() > limit - whole.len() {
+                    return Err(self.too_large(limit));
+                }
+                whole.extend_from_slice(&piece);
+            }
+            Ok(whole.freeze())
+        } else {
+            Err(self.too_large(limit))
+        }
+    }
+
+    /// The body as it comes. It ends after an error.
+    pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, UpstreamError>> {
+        stream::try_unfold(self, |mut answer| async move {
+            let piece = answer.chunk().await?;
+            Ok(piece.map(|piece| (piece, answer)))
+        })
+        .boxed()
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        match timeout(self.idle, self.response.chunk()).await {
+            Ok(Ok(piece)) => {
+                let length = piece.as_ref().map_or(0, Bytes::len);
+                self.received.inc_by(length as u64);
+                Ok(piece)
+            }
+            Ok(Err(error)) => Err(self.error(ErrorKind::Cut, fault::cause(&error))),
+            Err(_) => Err(UpstreamError::new(
+                ErrorKind::Timeout(Phase::Idle),
+                &*self.place,
+            )),
+        }
+    }
+
+    fn too_large(&self, limit: usize) -> UpstreamError {
+        let cause = format!("the body has more than {limit} bytes");
+        self.error(ErrorKind::Protocol, cause)
+    }
+}

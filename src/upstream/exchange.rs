@@ -1,0 +1,198 @@
+//! One question to an upstream, with all that it may take: a challenge and its token, redirects,
+//! a signed URL that has just expired. Every step is bounded in number; nothing here loops on
+//! the word of the other side.
+
+use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method};
+use url::Url;
+
+use super::UpstreamError;
+use super::access::Access;
+use super::answer::Answer;
+use super::metrics::{Kind, Metrics};
+use super::redirect::{BadRedirect, MAX_HOPS, is_redirect, next_hop, same_origin};
+use super::settings::{BuildError, Settings};
+use super::wire::{Call, Wire};
+use crate::oci::{Challenge, Endpoint};
+
+/// One question.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) kind: Kind,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: HeaderValue,
+    pub(super) range: Option<HeaderValue>,
+    /// What a token must allow (`repository:library/alpine:pull`).
+    pub(super) scope: String,
+}
+
+/// The way to ask one upstream.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    upstream: Url,
+    wire: Wire,
+    access: Access,
+}
+
+impl Exchange {
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Result<Self, BuildError> {
+        Ok(Self {
+            upstream: settings.url.clone(),
+            wire: Wire::new(settings, metrics)?,
+            access: Access::new(settings)?,
+        })
+    }
+
+    /// Asks, and gives the last answer, which is neither a redirect nor a challenge that we could
+    /// have met.
+    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, UpstreamError> {
+        let answer = self.ask_known(ask).await?;
+        // A redirect target that refuses us most often means a signed URL past its time; the
+        // upstream is asked for another. HEAD is left alone: such URLs may be for GET only.
+        let refused = matches!(answer.status(), 401 | 403 | 410) && !self.is_own(answer.url());
+        if refused && ask.method == Method::GET {
+            return self.ask_known(ask).await;
+        }
+        Ok(answer)
+    }
+
+    /// Asks as who we are, meeting the upstream's challenge if there is one.
+    async fn ask_known(&self, ask: &Ask) -> Result<Answer, UpstreamError> {
+        let known = self.access.known(&ask.scope).await;
+        let mut answer = self.follow(ask, known.as_ref()).await?;
+        if !self.challenges_us(&answer) {
+            return Ok(answer);
+        }
+        if let Some(refused) = known {
+            // The token has expired. A challenge to an expired token may name another realm than
+            // the first one did, so ask again as if there had never been a token.
+            self.access.forget(&ask.scope, &refused).await;
+            answer = self.follow(ask, None).await?;
+            if !self.challenges_us(&answer) {
+                return Ok(answer);
+            }
+        }
+        let challenges = self.challenges(&answer).await?;
+        let access = &self.access;
+        let met = access.meet(&self.wire, answer.place(), &challenges, &ask.scope);
+        let Some(authorization) = met.await? else {
+            return Ok(answer);
+        };
+        let answer = self.follow(ask, Some(&authorization)).await?;
+        if self.challenges_us(&answer) {
+            self.access.forget(&ask.scope, &authorization).await;
+        }
+        Ok(answer)
+    }
+
+    /// Sends a request and follows redirects. Credentials stay with the origin that they are for
+    /// and do not come back once the way has left it.
+    async fn follow(
+        &self,
+        ask: &Ask,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, UpstreamError> {
+        let mut url = ask.url.clone();
+        let mut authorization = authorization.cloned();
+        for _ in 0..=MAX_HOPS {
+            let mut answer = self.send(ask, &url, authorization.as_ref()).await?;
+            if answer.status() == 401 && !self.is_own(&url) {
+                answer = self.ask_as_nobody(ask, &url, answer).await?;
+            }
+            if !is_redirect(answer.status()) {
+                return Ok(answer);
+            }
+            let next = next_hop(&url, answer.header(&LOCATION))
+                .map_err(|bad| answer.error(bad.kind(), bad.to_string()))?;
+            if !same_origin(&url, &next) {
+                authorization = None;
+            }
+            url = next;
+        }
+        let place = self.wire.place(&ask.method, &ask.url);
+        let bad = BadRedirect::TooMany;
+        Err(UpstreamError::because(bad.kind(), &place, bad.to_string()))
+    }
+
+    /// Meets the challenge of a redirect target once, without any credentials.
+    async fn ask_as_nobody(
+        &self,
+        ask: &Ask,
+        url: &Url,
+        answer: Answer,
+    ) -> Result<Answer, UpstreamError> {
+        let challenges = challenges_of(&answer);
+        let met = self.access.meet_as_nobody(&self.wire, url, &challenges);
+        let Some(authorization) = met.await? else {
+            return Ok(answer);
+        };
+        let answer = self.send(ask, url, Some(&authorization)).await?;
+        if answer.status() == 401 {
+            let access = &self.access;
+            access
+                .forget_as_nobody(url, &challenges, &authorization)
+                .await;
+        }
+        Ok(answer)
+    }
+
+    async fn send(
+        &self,
+        ask: &Ask,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, UpstreamError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, ask.accept.clone());
+        headers.extend(ask.range.clone().map(|range| (RANGE, range)));
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value.clone())));
+        let call = Call {
+            kind: ask.kind,
+            method: &ask.method,
+            url,
+            headers,
+            declared: false,
+        };
+        self.wire.send(&call).await
+    }
+
+    /// The challenges of a 401. One that brings none (old Google registries) is explained by the
+    /// base endpoint, where registries must challenge.
+    async fn challenges(&self, answer: &Answer) -> Result<Vec<Challenge>, UpstreamError> {
+        let found = challenges_of(answer);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let mut url = self.upstream.clone();
+        url.set_path(&Endpoint::Base.path());
+        let call = Call {
+            kind: Kind::Ping,
+            method: &Method::GET,
+            url: &url,
+            headers: HeaderMap::new(),
+            declared: true,
+        };
+        let answer = self.wire.send(&call).await?;
+        // Some registries send challenges with other statuses too; they mean nothing there.
+        Ok(if answer.status() == 401 {
+            challenges_of(&answer)
+        } else {
+            Vec::new()
+        })
+    }
+
+    /// Whether an answer is a challenge from the upstream itself.
+    fn challenges_us(&self, answer: &Answer) -> bool {
+        answer.status() == 401 && self.is_own(answer.url())
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        same_origin(&self.upstream, url)
+    }
+}
+
+fn challenges_of(answer: &Answer) -> Vec<Challenge> {
+    let values = answer.headers(&WWW_AUTHENTICATE);
+    values.flat_map(Challenge::parse_all).collect()
+}

@@ -1,0 +1,174 @@
+//! One registry that we pull from.
+//!
+//! The seam of this room is [`Registry`]: what the engine asks of an upstream, whatever stands
+//! behind it. [`HttpRegistry`] speaks to a real one, [`OfflineRegistry`] refuses every call.
+//!
+//! The room knows the network only. It keeps nothing on disk, verifies no digest and takes no
+//! decision about freshness; it follows challenges and redirects, bounds every wait, and says
+//! exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
+//! Those belong to the engine. Also absent: writing to an upstream.
+
+mod access;
+mod address;
+mod answer;
+mod client;
+mod error;
+mod exchange;
+mod failure;
+mod fault;
+mod link;
+mod metrics;
+mod offline;
+mod reach;
+mod realm;
+mod redirect;
+mod registry;
+mod settings;
+mod token;
+mod wire;
+
+#[cfg(test)]
+mod scenarios;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::oci::{Digest, MediaType, Reference, Repository};
+
+pub use error::{ErrorKind, Phase, UpstreamError};
+pub use metrics::Metrics;
+pub use offline::OfflineRegistry;
+pub use registry::HttpRegistry;
+pub use settings::{BuildError, Credentials, Settings, Timeouts};
+
+/// What a HEAD of a manifest told. Every part may be missing: registries differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestHead {
+    /// `Docker-Content-Digest`, where it was sent and well formed.
+    pub digest: Option<Digest>,
+    /// `Content-Type` without parameters, as declared; it may be wrong.
+    pub media_type: Option<MediaType>,
+    /// `Content-Length`, in bytes.
+    pub size: Option<u64>,
+}
+
+/// A manifest as it came, byte for byte and not yet verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestBody {
+    /// `Docker-Content-Digest`, where it was sent and well formed. A claim, not a proof.
+    pub digest: Option<Digest>,
+    /// `Content-Type` without parameters, as declared; it may be wrong.
+    pub media_type: Option<MediaType>,
+    /// The exact bytes, at most 16 MiB.
+    pub bytes: Bytes,
+}
+
+/// What is known of a blob without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobHead {
+    /// Total size in bytes.
+    pub size: u64,
+}
+
+/// The bytes of a blob, coming in and not yet verified.
+pub struct BlobBody {
+    /// Where in the blob the first byte of `stream` stands: the offset asked for, or 0 when the
+    /// upstream does not know ranges and sends the whole.
+    pub offset: u64,
+    /// Total size of the blob in bytes (not of this stream), where the upstream told it.
+    pub size: Option<u64>,
+    /// The bytes in order. An end without an error is the end of what the upstream sent: compare
+    /// it with the size. An end before the announced length is an error of kind
+    /// [`Cut`](ErrorKind::Cut). Nothing comes after an error.
+    pub stream: BoxStream<'static, Result<Bytes, UpstreamError>>,
+}
+
+impl std::fmt::Debug for BlobBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlobBody")
+            .field("offset", &self.offset)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Listing {
+    /// The tags of a repository.
+    Tags(Repository),
+    /// The repositories of the registry.
+    Catalog,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListBody {
+    /// The JSON document as it came, at most 8 MiB.
+    pub bytes: Bytes,
+    /// The query of the next page's URL (`Link` with `rel="next"`), opaque, without the `?`.
+    pub next: Option<String>,
+}
+
+/// One registry: what the engine asks of an upstream.
+///
+/// Each call is one question. It may cost several requests on the wire (a token, redirects), it
+/// has no total deadline, and each of its waits is bounded. Dropping the future, or the stream of
+/// a [`BlobBody`], ends the request.
+#[async_trait]
+pub trait Registry: Send + Sync + 'static {
+    /// Asks for a manifest's digest, type and size without its bytes, with the full set of
+    /// manifest types accepted (OCI distribution spec, "Checking if content exists in the
+    /// registry").
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; an unknown manifest is [`NotFound`](ErrorKind::NotFound).
+    async fn head_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestHead, UpstreamError>;
+
+    /// Fetches a manifest (OCI distribution spec, "Pulling manifests").
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; a body over 16 MiB or of type HTML is
+    /// [`Protocol`](ErrorKind::Protocol).
+    async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestBody, UpstreamError>;
+
+    /// Asks for a blob's size. Registries that refuse HEAD, or send no length, are asked for the
+    /// first byte instead; the body is never downloaded.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; [`Protocol`](ErrorKind::Protocol) when no way tells the size.
+    async fn head_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<BlobHead, UpstreamError>;
+
+    /// Fetches a blob from byte `from` to its end (OCI distribution spec, "Pulling blobs";
+    /// RFC 9110 section 14.2). A range is asked for only when `from` is not 0.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`], before the first byte here, afterwards in the stream.
+    async fn get_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<BlobBody, UpstreamError>;
+
+    /// Fetches one page of a listing (OCI distribution spec, "Listing Tags"). `query` is passed on
+    /// as it is: paging parameters are the upstream's own.
+    ///
+    /// # Errors
+    /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
+    async fn list(&self, listing: &Listing, query: Option<&str>)
+    -> Result<ListBody, UpstreamError>;
+}

@@ -1,0 +1,246 @@
+//! A real registry over HTTP: how each question of [`Registry`] is put, and what its answers say.
+
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
+use http::{HeaderName, HeaderValue, Method};
+use url::Url;
+
+use super::answer::Answer;
+use super::exchange::{Ask, Exchange};
+use super::failure;
+use super::link::next_query;
+use super::metrics::{Kind, Metrics};
+use super::settings::{BuildError, Settings, check_url};
+use super::{
+    BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
+    UpstreamError,
+};
+use crate::oci::{
+    ANY_MANIFEST_ACCEPT, ContentRange, ContentRangeError, Digest, Endpoint, MANIFEST_ACCEPT,
+    Reference, Repository,
+};
+
+const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const MANIFEST_LIMIT: usize = 16 * 1024 * 1024;
+const LIST_LIMIT: usize = 8 * 1024 * 1024;
+
+/// One registry over HTTP. Cheap to share behind an `Arc`; it keeps connections and tokens.
+#[derive(Debug)]
+pub struct HttpRegistry {
+    upstream: Url,
+    exchange: Exchange,
+    /// A HEAD of a blob was refused where the GET was not: do not try it again.
+    refuses_head: AtomicBool,
+}
+
+impl HttpRegistry {
+    /// Sets an upstream up. Nothing is sent, no name is looked up: the mirror starts without a
+    /// network.
+    ///
+    /// # Errors
+    /// When the settings cannot be used at all.
+    pub fn new(settings: &Settings, metrics: &Metrics) -> Result<Self, BuildError> {
+        check_url(&settings.url)?;
+        Ok(Self {
+            upstream: settings.url.clone(),
+            exchange: Exchange::new(settings, metrics)?,
+            refuses_head: AtomicBool::new(false),
+        })
+    }
+
+    fn ask(&self, kind: Kind, method: Method, endpoint: &Endpoint) -> Ask {
+        let mut url = self.upstream.clone();
+        url.set_path(&endpoint.path());
+        Ask {
+            kind,
+            method,
+            url,
+            accept: HeaderValue::from_static("*/*"),
+            range: None,
+            scope: match endpoint.repository() {
+                Some(repository) => format!("repository:{repository}:pull"),
+                None => "registry:catalog:*".to_owned(),
+            },
+        }
+    }
+
+    /// Asks for a manifest and gives the answer if it is one.
+    async fn manifest(
+        &self,
+        method: Method,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<Answer, UpstreamError> {
+        let endpoint = Endpoint::Manifest(repository.clone(), reference.clone());
+        // By tag the types decide what is sent; by digest they could only get in the way.
+        let accept = match reference {
+            Reference::Tag(_) => MANIFEST_ACCEPT,
+            Reference::Digest(_) => ANY_MANIFEST_ACCEPT,
+        };
+        let ask = Ask {
+            accept: HeaderValue::from_str(&accept.join(", "))
+                .unwrap_or(HeaderValue::from_static("*/*")),
+            ..self.ask(Kind::Manifest, method, &endpoint)
+        };
+        ok(self.exchange.ask(&ask).await?).await
+    }
+
+    fn blob(&self, method: Method, repository: &Repository, digest: &Digest) -> Ask {
+        let endpoint = Endpoint::Blob(repository.clone(), digest.clone());
+        self.ask(Kind::Blob, method, &endpoint)
+    }
+
+    /// The size of a blob by way of its first byte. What comes of the body is dropped, and with
+    /// it the connection, if the upstream sends more than that byte.
+    async fn probe_blob(&self, ask: Ask) -> Result<BlobHead, UpstreamError> {
+        let ask = Ask {
+            method: Method::GET,
+            range: Some(HeaderValue::from_static("bytes=0-0")),
+            ..ask
+        };
+        let answer = self.exchange.ask(&ask).await?;
+        let size = match (answer.status(), content_range(&answer)) {
+            (206, Some(Ok(range))) => range.size,
+            // An empty blob has no first byte.
+            (416, Some(Err(ContentRangeError::Unsatisfied { size }))) => Some(size),
+            (206 | 416, _) => None,
+            _ => return ok(answer).await.and_then(|answer| head(&answer)),
+        };
+        size.map(|size| BlobHead { size })
+            .ok_or_else(|| answer.error(ErrorKind::Protocol, "no size in the range of the answer"))
+    }
+}
+
+#[async_trait]
+impl Registry for HttpRegistry {
+    async fn head_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestHead, UpstreamError> {
+        match self.manifest(Method::HEAD, repository, reference).await {
+            Ok(answer) => Ok(ManifestHead {
+                digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
+                media_type: answer.parsed(&CONTENT_TYPE),
+                size: answer.length(),
+            }),
+            // Some registries know no HEAD here; a GET costs more and tells the same.
+            Err(error) if matches!(error.kind(), ErrorKind::Status(405 | 501)) => {
+                let body = self.get_manifest(repository, reference).await?;
+                Ok(ManifestHead {
+                    digest: body.digest,
+                    media_type: body.media_type,
+                    size: Some(body.bytes.len() as u64),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get_manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<ManifestBody, UpstreamError> {
+        let answer = self.manifest(Method::GET, repository, reference).await?;
+        Ok(ManifestBody {
+            digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
+            media_type: answer.parsed(&CONTENT_TYPE),
+            bytes: answer.bytes(MANIFEST_LIMIT).await?,
+        })
+    }
+
+    async fn head_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<BlobHead, UpstreamError> {
+        let ask = self.blob(Method::HEAD, repository, digest);
+        if self.refuses_head.load(Ordering::Relaxed) {
+            return self.probe_blob(ask).await;
+        }
+        let answer = self.exchange.ask(&ask).await?;
+        // HEAD may be refused where GET is not (ECR Public), or lead to a URL signed for GET.
+        let refused = matches!(answer.status(), 401 | 403 | 405 | 501);
+        let silent = answer.status() == 200 && answer.length().is_none();
+        if refused || silent {
+            let head = self.probe_blob(ask).await?;
+            self.refuses_head.store(true, Ordering::Relaxed);
+            return Ok(head);
+        }
+        head(&ok(answer).await?)
+    }
+
+    async fn get_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<BlobBody, UpstreamError> {
+        let ask = Ask {
+            range: (from > 0)
+                .then(|| HeaderValue::from_str(&format!("bytes={from}-")).ok())
+                .flatten(),
+            ..self.blob(Method::GET, repository, digest)
+        };
+        let answer = self.exchange.ask(&ask).await?;
+        if answer.status() != 206 {
+            let answer = ok(answer).await?;
+            return Ok(BlobBody {
+                offset: 0,
+                size: answer.length(),
+                stream: answer.stream(),
+            });
+        }
+        match content_range(&answer) {
+            Some(Ok(range)) if from > 0 && range.range.start == from => Ok(BlobBody {
+                offset: from,
+                size: range.size,
+                stream: answer.stream(),
+            }),
+            _ => Err(answer.error(ErrorKind::Protocol, "another range than asked for")),
+        }
+    }
+
+    async fn list(
+        &self,
+        listing: &Listing,
+        query: Option<&str>,
+    ) -> Result<ListBody, UpstreamError> {
+        let (kind, endpoint) = match listing {
+            Listing::Tags(repository) => (Kind::Tags, Endpoint::Tags(repository.clone())),
+            Listing::Catalog => (Kind::Catalog, Endpoint::Catalog),
+        };
+        let mut ask = self.ask(kind, Method::GET, &endpoint);
+        ask.url.set_query(query);
+        let answer = ok(self.exchange.ask(&ask).await?).await?;
+        let next = answer.headers(&LINK).find_map(next_query);
+        let bytes = answer.bytes(LIST_LIMIT).await?;
+        Ok(ListBody { bytes, next })
+    }
+}
+
+/// The answer, if it is a 200 of a registry.
+async fn ok(answer: Answer) -> Result<Answer, UpstreamError> {
+    if answer.status() != 200 {
+        Err(failure::of_answer(answer).await)
+    } else if answer.is_html() {
+        Err(answer.error(ErrorKind::Protocol, "a page in HTML"))
+    } else {
+        Ok(answer)
+    }
+}
+
+fn head(answer: &Answer) -> Result<BlobHead, UpstreamError> {
+    answer
+        .length()
+        .map(|size| BlobHead { size })
+        .ok_or_else(|| answer.error(ErrorKind::Protocol, "no length in the answer"))
+}
+
+fn content_range(answer: &Answer) -> Option<Result<ContentRange, ContentRangeError>> {
+    answer.header(&CONTENT_RANGE).map(ContentRange::from_str)
+}

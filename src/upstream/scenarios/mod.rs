@@ -1,0 +1,75 @@
+//! Whole conversations with a scripted registry on loopback.
+
+#![allow(clippy::unwrap_used, clippy::format_push_string)]
+
+mod auth;
+mod blobs;
+mod failures;
+mod manifests;
+mod realms;
+mod redirects;
+mod reply;
+mod server;
+
+use std::time::Duration;
+
+use super::{Credentials, ErrorKind, HttpRegistry, Metrics, Registry, Settings};
+use crate::oci::{Digest, Reference, Repository};
+use server::Server;
+
+const BODY: &str = r#"{"schemaVersion":2}"#;
+const MANIFEST: &str = "/v2/library/alpine/manifests/3";
+const SCOPE: &str = "repository:library/alpine:pull";
+
+/// `robot:hunter2`, as [`own`] says it.
+const BASIC: &str = "Basic cm9ib3Q6aHVudGVyMg==";
+
+fn repository() -> Repository {
+    "library/alpine".parse().unwrap()
+}
+
+fn tag() -> Reference {
+    "3".parse().unwrap()
+}
+
+fn digest() -> Digest {
+    Digest::sha256_of(b"blob")
+}
+
+fn blob_path() -> String {
+    format!("/v2/library/alpine/blobs/{}", digest())
+}
+
+fn settings(server: &Server) -> Settings {
+    Settings::new("test", server.url())
+}
+
+fn own(server: &Server) -> Settings {
+    Settings {
+        credentials: Credentials::Own {
+            username: "robot".into(),
+            password: "hunter2".into(),
+        },
+        ..settings(server)
+    }
+}
+
+fn registry_with(settings: &Settings) -> HttpRegistry {
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    HttpRegistry::new(settings, &metrics).unwrap()
+}
+
+fn registry(server: &Server) -> HttpRegistry {
+    registry_with(&settings(server))
+}
+
+/// A bound that runs out soon, for tests in which it must.
+const SOON: Duration = Duration::from_millis(300);
+
+/// Fetches the manifest and gives its bytes, or what went wrong.
+async fn pull(registry: &HttpRegistry) -> Result<Vec<u8>, ErrorKind> {
+    match registry.get_manifest(&repository(), &tag()).await {
+        Ok(body) => Ok(body.bytes.to_vec()),
+        Err(error) => Err(error.kind().clone()),
+    }
+}
