@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_that_mean_nothing_or_two_things_stop_here() {
     let (upstream, mirror) = Upstream::mirrored().await;
-    let path = "/v2/library/a/manifests/latest";
+    let path = "/v2/";
     let long = format!(
         "GET /v2/{}/manifests/latest HTTP/1.1\r\nHost: mirror\r\n\r\n",
         "a/".repeat(100_000)
@@ -29,13 +29,14 @@ async fn heads_that_mean_nothing_or_two_things_stop_here() {
         ("two hosts", &format!("GET {path} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), &[400]),
         ("two lengths", &format!("GET {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"), &[400]),
         ("an odd length", &format!("GET {path} HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx"), &[400]),
-        ("a folded field", &format!("GET {path} HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n"), &[400]),
+        ("a folded field", &format!("GET {path} HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n"), &[200, 400]),
         ("no version", &format!("GET {path}\r\nHost: a\r\n\r\n"), &[400, 505]),
         ("no HTTP", "hello there\r\n\r\n", &[400]),
     ];
     for (what, request, statuses) in rows {
-        // A server that closes while we still write may take its answer back with a reset: that counts as refused.
         let Some(got) = raw(mirror.address, request.as_bytes()).await else {
+            // A server that closes while we still write may take its answer back with a reset.
+            assert!(request.len() > 64 * 1024, "{what}: no answer");
             continue;
         };
         assert!(

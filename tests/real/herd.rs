@@ -104,3 +104,13 @@ async fn the_only_client_leaves_and_the_next_one_goes_on() {
     cold.all_get_everything(vec![next]).await;
     cold.crossed_once();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stops_reading_holds_nobody_up() {
+    let cold = ColdBlob::of(64 * MIB).await;
+    let asleep = cold.client().await;
+    let others = cold.clients(3).await;
+    cold.all_get_everything(others).await;
+    cold.all_get_everything(vec![asleep]).await;
+    cold.crossed_once();
+}

@@ -19,17 +19,23 @@ pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use sha2::{Digest, Sha256};
 
 /// An address on loopback that nobody listens on at this moment.
 ///
-/// For programs that must be told their port. Another process could take it in between; the programs then fail to
-/// start, which the tests report as such.
+/// For programs that must be told their port. It lies below the ports that the system gives to connections, of which
+/// these tests make thousands: one of them could otherwise take it before the program does.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
+    let dice = RandomState::new();
+    let mut throws = (0_u16..).map(|throw| 10_000 + dice.hash_one(throw) % 22_000);
+    throws
+        .find_map(|port| {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?));
+            TcpListener::bind(address).is_ok().then_some(address)
+        })
         .expect("a free port on loopback")
 }
 
