@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use crate::config::{Auth, Config, Upstream, UpstreamName};
 
 /// What a command line or a config that cannot be used ends with, as is the custom of the tools.
-const UNUSABLE: u8 = 2;
+pub(super) const UNUSABLE: u8 = 2;
 
 /// Reads the config in `file`. If it is right, says so on standard output with a line for each
 /// upstream and succeeds; if not, writes every fault to standard error and ends with 2.
-pub fn run(file: &Path) -> ExitCode {
+pub(super) fn run(file: &Path) -> ExitCode {
     // Nobody is left to be told when writing fails.
     check(file, &mut io::stdout().lock(), &mut io::stderr().lock()).unwrap_or(ExitCode::FAILURE)
 }

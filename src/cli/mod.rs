@@ -1,3 +1,22 @@
 //! The commands of the program, each a thin front of the rooms behind it.
 
-pub mod config_check;
+mod args;
+mod config_check;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Command, ConfigCommand};
+
+/// Runs the command on the process's command line.
+pub fn main() -> ExitCode {
+    match Args::parse().command {
+        Command::Serve { config } => serve::run(&config),
+        Command::Config {
+            command: ConfigCommand::Check { config },
+        } => config_check::run(&config),
+    }
+}

@@ -27,7 +27,10 @@ where
     V: Clone + Send + Sync + 'static,
 {
     pub(super) fn new(runtime: Handle) -> Self {
-        Self { runtime, under_way: Arc::default() }
+        Self {
+            runtime,
+            under_way: Arc::default(),
+        }
     }
 
     /// The answer to `key`: from the question under way, or by beginning `ask`.
@@ -51,7 +54,10 @@ where
             return (answer.await, false);
         }
         // Begun outside the lock: a runtime that is going down drops the task at once, and `Leave` locks.
-        let leave = Leave { under_way: Arc::clone(&self.under_way), key: key.clone() };
+        let leave = Leave {
+            under_way: Arc::clone(&self.under_way),
+            key: key.clone(),
+        };
         let ask = ask();
         self.runtime.spawn(async move {
             let value = ask.await;
@@ -114,7 +120,10 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_panics_ends_and_is_asked_anew() {
         let flights = Flights::<&str, u32>::new(Handle::current());
-        assert_eq!(flights.run(&"k", || async { panic!("on purpose") }).await, (None, true));
+        assert_eq!(
+            flights.run(&"k", || async { panic!("on purpose") }).await,
+            (None, true)
+        );
         assert_eq!(flights.run(&"k", || async { 9 }).await, (Some(9), true));
     }
 }

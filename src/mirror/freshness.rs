@@ -42,8 +42,10 @@ mod tests {
 
     use super::*;
 
-    const POLICY: TagPolicy =
-        TagPolicy { ttl: Duration::from_secs(60), stale_if_error: Duration::from_secs(600) };
+    const POLICY: TagPolicy = TagPolicy {
+        ttl: Duration::from_secs(60),
+        stale_if_error: Duration::from_secs(600),
+    };
 
     #[test]
     fn the_bounds_are_exact() {
@@ -60,7 +62,10 @@ mod tests {
 
     #[test]
     fn a_ttl_of_zero_is_never_fresh() {
-        let policy = TagPolicy { ttl: Duration::ZERO, ..POLICY };
+        let policy = TagPolicy {
+            ttl: Duration::ZERO,
+            ..POLICY
+        };
         assert_eq!(freshness(policy, 1_000, 1_000), Freshness::Revalidate);
     }
 

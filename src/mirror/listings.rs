@@ -19,6 +19,9 @@ impl Mirror {
             .fetch_runtime
             .spawn(async move { registry.list(&listing, query.as_deref()).await });
         let value = ask.await.map_err(|_| MirrorError::Abandoned)??;
-        Ok(Answer { value, outcome: Outcome::Bypass("listing") })
+        Ok(Answer {
+            value,
+            outcome: Outcome::Bypass("listing"),
+        })
     }
 }

@@ -61,9 +61,14 @@ impl Mirror {
             Reference::Digest(digest) => return self.manifest_by_digest(origin, digest).await,
             Reference::Tag(tag) => tag.clone(),
         };
-        let key = RecordKey { origin: origin.clone(), tag };
+        let key = RecordKey {
+            origin: origin.clone(),
+            tag,
+        };
         let resolved = self.resolve(&key).await?;
-        let mut answer = self.manifest_by_digest(origin, &resolved.value.digest).await?;
+        let mut answer = self
+            .manifest_by_digest(origin, &resolved.value.digest)
+            .await?;
         if answer.outcome == Outcome::Hit {
             // The bytes were here: what happened to the tag is the whole story.
             answer.outcome = resolved.outcome;
@@ -80,7 +85,10 @@ impl Mirror {
     ) -> Result<Answer<ManifestSummary>, MirrorError> {
         match reference {
             Reference::Tag(tag) => {
-                let key = RecordKey { origin: origin.clone(), tag: tag.clone() };
+                let key = RecordKey {
+                    origin: origin.clone(),
+                    tag: tag.clone(),
+                };
                 let resolved = self.resolve(&key).await?;
                 let record = resolved.value;
                 let value = ManifestSummary {
@@ -88,11 +96,17 @@ impl Mirror {
                     media_type: record.media_type,
                     size: record.size,
                 };
-                Ok(Answer { value, outcome: resolved.outcome })
+                Ok(Answer {
+                    value,
+                    outcome: resolved.outcome,
+                })
             }
             Reference::Digest(digest) => {
                 let answer = self.manifest_by_digest(origin, digest).await?;
-                Ok(Answer { value: answer.value.summary(), outcome: answer.outcome })
+                Ok(Answer {
+                    value: answer.value.summary(),
+                    outcome: answer.outcome,
+                })
             }
         }
     }
@@ -105,7 +119,10 @@ impl Mirror {
         digest: &Digest,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         if let Some(value) = self.manifests.get(&link(origin, digest)) {
-            return Ok(Answer { value, outcome: Outcome::Hit });
+            return Ok(Answer {
+                value,
+                outcome: Outcome::Hit,
+            });
         }
         self.bring_manifest(origin, digest, Feed::Manifest).await
     }
@@ -117,7 +134,10 @@ impl Mirror {
         digest: &Digest,
         feed: Feed,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let Answer { value: blob, outcome } = self.obtain(origin, digest, feed).await?;
+        let Answer {
+            value: blob,
+            outcome,
+        } = self.obtain(origin, digest, feed).await?;
         if blob.size() > MANIFEST_LIMIT {
             return Err(MirrorError::TooLarge(digest.clone(), blob.size()));
         }
@@ -130,7 +150,11 @@ impl Mirror {
         let mut links: Vec<_> = shown.map(|child| link(origin, &child.digest)).collect();
         links.push(link(origin, digest));
         self.remember(links).await;
-        let value = HeldManifest { digest: digest.clone(), media_type: manifest.media_type, bytes };
+        let value = HeldManifest {
+            digest: digest.clone(),
+            media_type: manifest.media_type,
+            bytes,
+        };
         self.manifests.insert(link(origin, digest), value.clone());
         Ok(Answer { value, outcome })
     }

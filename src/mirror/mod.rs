@@ -123,7 +123,9 @@ impl Mirror {
     }
 
     fn upstream(&self, name: &str) -> Result<&Upstream, MirrorError> {
-        self.upstreams.get(name).ok_or_else(|| MirrorError::UnknownUpstream(name.into()))
+        self.upstreams
+            .get(name)
+            .ok_or_else(|| MirrorError::UnknownUpstream(name.into()))
     }
 
     /// Whether the origin has shown the digest. A catalog that cannot be read knows nothing.
@@ -146,5 +148,8 @@ impl Mirror {
 
 /// A link under `origin`.
 fn link(origin: &Origin, digest: &crate::oci::Digest) -> Link {
-    Link { origin: origin.clone(), digest: digest.clone() }
+    Link {
+        origin: origin.clone(),
+        digest: digest.clone(),
+    }
 }

@@ -77,11 +77,17 @@ impl Mirror {
         if let Some(content) = &content
             && self.linked(&link)
         {
-            return Ok(Answer { value: content.size(), outcome: Outcome::Hit });
+            return Ok(Answer {
+                value: content.size(),
+                outcome: Outcome::Hit,
+            });
         }
         let value = self.prove(&link).await?;
-        let outcome =
-            if content.is_some() { Outcome::Revalidated } else { Outcome::Bypass("head") };
+        let outcome = if content.is_some() {
+            Outcome::Revalidated
+        } else {
+            Outcome::Bypass("head")
+        };
         Ok(Answer { value, outcome })
     }
 
@@ -103,7 +109,10 @@ impl Mirror {
         if let Some(content) = self.content(digest)?
             && self.linked(&link)
         {
-            return Ok(Answer { value: Blob::Content(content), outcome: Outcome::Hit });
+            return Ok(Answer {
+                value: Blob::Content(content),
+                outcome: Outcome::Hit,
+            });
         }
         match self.enter(&link, feed.clone()).await? {
             Attempt::Answer(answer) => Ok(answer),
@@ -169,12 +178,18 @@ impl Mirror {
             let (mirror, link) = (Arc::clone(self), link.clone());
             async move {
                 let registry = &mirror.upstream(&link.origin.upstream)?.registry;
-                let head = registry.head_blob(&link.origin.repository, &link.digest).await?;
+                let head = registry
+                    .head_blob(&link.origin.repository, &link.digest)
+                    .await?;
                 mirror.remember(vec![link]).await;
                 Ok(head.size)
             }
         };
-        self.proofs.run(link, ask).await.0.unwrap_or(Err(MirrorError::Abandoned))
+        self.proofs
+            .run(link, ask)
+            .await
+            .0
+            .unwrap_or(Err(MirrorError::Abandoned))
     }
 }
 

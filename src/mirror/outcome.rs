@@ -92,9 +92,18 @@ mod tests {
             (Outcome::Hit, "roadstead; hit; detail=hit"),
             (Outcome::Join, "roadstead; fwd=miss; collapsed; detail=join"),
             (Outcome::Miss, "roadstead; fwd=miss; stored; detail=miss"),
-            (Outcome::Revalidated, "roadstead; fwd=stale; detail=revalidated"),
-            (Outcome::Stale("timeout"), "roadstead; hit; detail=\"stale(timeout)\""),
-            (Outcome::Error(Who::Upstream), "roadstead; fwd=miss; detail=\"error(upstream)\""),
+            (
+                Outcome::Revalidated,
+                "roadstead; fwd=stale; detail=revalidated",
+            ),
+            (
+                Outcome::Stale("timeout"),
+                "roadstead; hit; detail=\"stale(timeout)\"",
+            ),
+            (
+                Outcome::Error(Who::Upstream),
+                "roadstead; fwd=miss; detail=\"error(upstream)\"",
+            ),
         ] {
             assert_eq!(outcome.cache_status(), header);
         }

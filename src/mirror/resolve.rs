@@ -16,17 +16,23 @@ impl Mirror {
     ///
     /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
     /// and change the record, an outage is not: then the record stands in, marked stale and within bounds.
-    pub(super) async fn resolve(self: &Arc<Self>, key: &RecordKey) -> Result<Resolved, MirrorError> {
+    pub(super) async fn resolve(
+        self: &Arc<Self>,
+        key: &RecordKey,
+    ) -> Result<Resolved, MirrorError> {
         let policy = self.upstream(&key.origin.upstream)?.tags;
         let record = self.store.record(key).unwrap_or_else(|error| {
             tracing::warn!(%error, "catalog cannot be read");
             None
         });
-        let judged = record
-            .as_ref()
-            .map_or(Freshness::Expired, |record| freshness(policy, record.checked_at, self.clock.now()));
+        let judged = record.as_ref().map_or(Freshness::Expired, |record| {
+            freshness(policy, record.checked_at, self.clock.now())
+        });
         if let (Some(record), Freshness::Fresh) = (&record, judged) {
-            return Ok(Answer { value: record.clone(), outcome: Outcome::Hit });
+            return Ok(Answer {
+                value: record.clone(),
+                outcome: Outcome::Hit,
+            });
         }
         let ask = || {
             let (mirror, key, old) = (Arc::clone(self), key.clone(), record.clone());
@@ -35,7 +41,10 @@ impl Mirror {
         let (answer, _) = self.resolutions.run(key, ask).await;
         match (answer.unwrap_or(Err(MirrorError::Abandoned)), record) {
             (Err(error), Some(record)) => match stands_in(&error, judged) {
-                Some(why) => Ok(Answer { value: record, outcome: Outcome::Stale(why) }),
+                Some(why) => Ok(Answer {
+                    value: record,
+                    outcome: Outcome::Stale(why),
+                }),
                 None => Err(error),
             },
             (answer, _) => answer,
@@ -50,7 +59,9 @@ impl Mirror {
     ) -> Result<Resolved, MirrorError> {
         let registry = &self.upstream(&key.origin.upstream)?.registry;
         let reference = Reference::Tag(key.tag.clone());
-        let head = registry.head_manifest(&key.origin.repository, &reference).await;
+        let head = registry
+            .head_manifest(&key.origin.repository, &reference)
+            .await;
         let record = match head {
             Ok(head) => self.record_of(key, head).await?,
             Err(error) if refuses_head(&error) => self.record_by_get(key).await?,
@@ -62,9 +73,16 @@ impl Mirror {
             }
         };
         let unchanged = old.is_some_and(|old| old.digest == record.digest);
-        let outcome = if unchanged { Outcome::Revalidated } else { Outcome::Miss };
+        let outcome = if unchanged {
+            Outcome::Revalidated
+        } else {
+            Outcome::Miss
+        };
         self.keep(key, &record).await;
-        Ok(Answer { value: record, outcome })
+        Ok(Answer {
+            value: record,
+            outcome,
+        })
     }
 
     /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
@@ -73,13 +91,23 @@ impl Mirror {
         key: &RecordKey,
         head: ManifestHead,
     ) -> Result<Record, MirrorError> {
-        let Some(digest) = head.digest else { return self.record_by_get(key).await };
+        let Some(digest) = head.digest else {
+            return self.record_by_get(key).await;
+        };
         if let (Some(media_type), Some(size)) = (head.media_type, head.size)
             && media_type.is_manifest()
         {
-            return Ok(Record { digest, media_type, size, checked_at: self.clock.now() });
+            return Ok(Record {
+                digest,
+                media_type,
+                size,
+                checked_at: self.clock.now(),
+            });
         }
-        let brought = self.bring_manifest(&key.origin, &digest, Feed::Manifest).await?.value;
+        let brought = self
+            .bring_manifest(&key.origin, &digest, Feed::Manifest)
+            .await?
+            .value;
         Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
     }
 
@@ -87,14 +115,26 @@ impl Mirror {
     async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
         let registry = &self.upstream(&key.origin.upstream)?.registry;
         let reference = Reference::Tag(key.tag.clone());
-        let body = registry.get_manifest(&key.origin.repository, &reference).await?;
-        let digest = body.digest.unwrap_or_else(|| Digest::sha256_of(&body.bytes));
-        let brought = self.bring_manifest(&key.origin, &digest, Feed::Held(body.bytes)).await?.value;
+        let body = registry
+            .get_manifest(&key.origin.repository, &reference)
+            .await?;
+        let digest = body
+            .digest
+            .unwrap_or_else(|| Digest::sha256_of(&body.bytes));
+        let brought = self
+            .bring_manifest(&key.origin, &digest, Feed::Held(body.bytes))
+            .await?
+            .value;
         Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
     }
 
     fn record_for(&self, digest: Digest, media_type: crate::oci::MediaType, size: usize) -> Record {
-        Record { digest, media_type, size: size as u64, checked_at: self.clock.now() }
+        Record {
+            digest,
+            media_type,
+            size: size as u64,
+            checked_at: self.clock.now(),
+        }
     }
 
     async fn keep(&self, key: &RecordKey, record: &Record) {

@@ -44,7 +44,11 @@ impl Script {
             Step::Send(bytes) => bytes.len() as u64,
             _ => 0,
         });
-        Self { size: Some(size.sum()), knows_ranges: true, steps: parts }
+        Self {
+            size: Some(size.sum()),
+            knows_ranges: true,
+            steps: parts,
+        }
     }
 
     pub(super) fn announced(self, size: Option<u64>) -> Self {
@@ -80,11 +84,17 @@ pub(super) struct Scripted {
 
 impl Scripted {
     pub(super) fn on_blob(&self, digest: &Digest, script: Script) {
-        self.blobs.lock().entry(digest.clone()).or_default().push_back(script);
+        self.blobs
+            .lock()
+            .entry(digest.clone())
+            .or_default()
+            .push_back(script);
     }
 
     pub(super) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
-        self.sizes.lock().insert((origin.repository.clone(), digest.clone()), size);
+        self.sizes
+            .lock()
+            .insert((origin.repository.clone(), digest.clone()), size);
     }
 
     pub(super) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
@@ -109,7 +119,11 @@ impl Scripted {
 
     /// How many calls began with `what`.
     pub(super) fn count(&self, what: &str) -> usize {
-        self.calls.lock().iter().filter(|call| call.starts_with(what)).count()
+        self.calls
+            .lock()
+            .iter()
+            .filter(|call| call.starts_with(what))
+            .count()
     }
 
     pub(super) fn calls(&self) -> Vec<String> {
@@ -158,7 +172,11 @@ impl Registry for Scripted {
     ) -> Result<ManifestBody, UpstreamError> {
         self.called(format!("GET manifest {reference}"))?;
         let bytes = self.manifest(reference)?;
-        Ok(ManifestBody { digest: None, media_type: Some(MediaType::OCI_MANIFEST), bytes })
+        Ok(ManifestBody {
+            digest: None,
+            media_type: Some(MediaType::OCI_MANIFEST),
+            bytes,
+        })
     }
 
     async fn head_blob(
@@ -167,7 +185,11 @@ impl Registry for Scripted {
         digest: &Digest,
     ) -> Result<BlobHead, UpstreamError> {
         self.called(format!("HEAD blob {digest}"))?;
-        let size = self.sizes.lock().get(&(repository.clone(), digest.clone())).copied();
+        let size = self
+            .sizes
+            .lock()
+            .get(&(repository.clone(), digest.clone()))
+            .copied();
         size.map(|size| BlobHead { size }).ok_or_else(not_found)
     }
 
@@ -178,7 +200,11 @@ impl Registry for Scripted {
         from: u64,
     ) -> Result<BlobBody, UpstreamError> {
         self.called(format!("GET blob {digest} from {from}"))?;
-        let script = self.blobs.lock().get_mut(digest).and_then(VecDeque::pop_front);
+        let script = self
+            .blobs
+            .lock()
+            .get_mut(digest)
+            .and_then(VecDeque::pop_front);
         let script = script.ok_or_else(not_found)?;
         let (size, offset) = (script.size, if script.knows_ranges { from } else { 0 });
         let steps = stream::iter(script.from(offset)).then(|step| async move {
@@ -192,12 +218,19 @@ impl Registry for Scripted {
                 Step::Panic => panic!("scripted"),
             }
         });
-        Ok(BlobBody { offset, size, stream: steps.boxed() })
+        Ok(BlobBody {
+            offset,
+            size,
+            stream: steps.boxed(),
+        })
     }
 
     async fn list(&self, _: &Listing, _: Option<&str>) -> Result<ListBody, UpstreamError> {
         self.called("GET list".to_owned())?;
-        Ok(ListBody { bytes: Bytes::from_static(b"{}"), next: None })
+        Ok(ListBody {
+            bytes: Bytes::from_static(b"{}"),
+            next: None,
+        })
     }
 }
 
@@ -245,7 +278,12 @@ impl House {
             fetch_runtime: Handle::current(),
             metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
         });
-        Self { mirror, upstream, clock, store }
+        Self {
+            mirror,
+            upstream,
+            clock,
+            store,
+        }
     }
 
     /// Waits until no fill is under way: all that was begun is committed or gone.
@@ -262,12 +300,17 @@ impl House {
 
 /// The repository `name` of the scripted upstream.
 pub(super) fn origin(name: &str) -> Origin {
-    Origin { upstream: Arc::from("docker.io"), repository: name.parse().unwrap() }
+    Origin {
+        upstream: Arc::from("docker.io"),
+        repository: name.parse().unwrap(),
+    }
 }
 
 /// `length` bytes that differ from place to place.
 pub(super) fn noise(length: usize) -> Bytes {
-    (0..length).map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap()).collect()
+    (0..length)
+        .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
+        .collect()
 }
 
 /// Reads `range` of a blob until its end or its error; what came before the error is in the first half.
@@ -275,7 +318,10 @@ pub(super) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
     let mut bytes = Vec::new();
     match blob {
         Blob::Content(content) => {
-            bytes = content.source().read_all(usize::try_from(content.size()).unwrap()).unwrap();
+            bytes = content
+                .source()
+                .read_all(usize::try_from(content.size()).unwrap())
+                .unwrap();
             bytes.truncate(usize::try_from(range.end).unwrap());
             bytes.drain(..usize::try_from(range.start).unwrap());
         }

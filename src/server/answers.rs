@@ -34,7 +34,11 @@ impl Wanted<'_> {
 
 /// A small JSON document of our own.
 pub(super) fn json(document: &'static str) -> Response<Body> {
-    with_bytes(StatusCode::OK, "application/json", Bytes::from_static(document.as_bytes()))
+    with_bytes(
+        StatusCode::OK,
+        "application/json",
+        Bytes::from_static(document.as_bytes()),
+    )
 }
 
 /// A page of a listing; `next` is the target of the next page, on this mirror.
@@ -95,7 +99,9 @@ pub(super) fn blob(
             );
         }
     };
-    let body = blob.filter(|_| !wanted.head()).map_or(Body::Empty, |blob| body_of(blob, range));
+    let body = blob
+        .filter(|_| !wanted.head())
+        .map_or(Body::Empty, |blob| body_of(blob, range));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -107,7 +113,10 @@ pub(super) fn blob(
         headers.insert(CONTENT_LENGTH, range.len().into());
     }
     if status == StatusCode::PARTIAL_CONTENT {
-        let content_range = ContentRange { range, size: Some(size) };
+        let content_range = ContentRange {
+            range,
+            size: Some(size),
+        };
         insert(headers, CONTENT_RANGE, &content_range.to_string());
     }
     response
@@ -134,7 +143,9 @@ fn with_bytes(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Res
     let length = bytes.len().into();
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }

@@ -46,11 +46,18 @@ type Answered = (Response<Body>, Outcome);
 impl RegistryApi {
     /// The API over `mirror`, reading addresses by `namespaces`.
     pub fn new(mirror: Arc<Mirror>, namespaces: Namespaces, metrics: ServerMetrics) -> Self {
-        Self { mirror, namespaces, metrics }
+        Self {
+            mirror,
+            namespaces,
+            metrics,
+        }
     }
 
     async fn answer(&self, request: &Parts, route: &Route) -> Answered {
-        let wanted = Wanted { method: &request.method, headers: &request.headers };
+        let wanted = Wanted {
+            method: &request.method,
+            headers: &request.headers,
+        };
         match &route.endpoint {
             Endpoint::Base => (answers::json("{}"), Outcome::Hit),
             Endpoint::Extension => (answers::json("{\"extensions\":[]}"), Outcome::Hit),
@@ -61,17 +68,24 @@ impl RegistryApi {
                 self.blob(&wanted, route, repository, digest).await
             }
             Endpoint::Tags(repository) => {
-                self.list(request, route, Listing::Tags(repository.clone())).await
+                self.list(request, route, Listing::Tags(repository.clone()))
+                    .await
             }
             Endpoint::Catalog => self.list(request, route, Listing::Catalog).await,
             Endpoint::Referrers(..) => {
                 // Any code but NAME_UNKNOWN: it sends clients to the fallback tag.
                 let message = "referrers are not served; the fallback tag is";
-                (errors::coded(ErrorCode::ManifestUnknown, message), Outcome::Negative)
+                (
+                    errors::coded(ErrorCode::ManifestUnknown, message),
+                    Outcome::Negative,
+                )
             }
             Endpoint::Upload(_) => {
                 let message = "this mirror is read-only: there are no uploads";
-                (errors::coded(ErrorCode::BlobUploadUnknown, message), Outcome::Negative)
+                (
+                    errors::coded(ErrorCode::BlobUploadUnknown, message),
+                    Outcome::Negative,
+                )
             }
         }
     }
@@ -106,7 +120,9 @@ impl RegistryApi {
         let origin = route.origin(repository);
         if wanted.method == Method::HEAD {
             let found = self.mirror.blob_size(&origin, digest).await;
-            return answered(found, Asked::Blob, |size| answers::blob(wanted, digest, size, None));
+            return answered(found, Asked::Blob, |size| {
+                answers::blob(wanted, digest, size, None)
+            });
         }
         let found = self.mirror.blob(&origin, digest).await;
         answered(found, Asked::Blob, |blob| {
@@ -124,7 +140,11 @@ impl RegistryApi {
         answered(page, Asked::Listing, |page| {
             // The next page has the path this one has, so it is on our own host under any addressing.
             let next = page.next.map(|query| {
-                let ns = route.ns.as_deref().map(|ns| format!("&ns={ns}")).unwrap_or_default();
+                let ns = route
+                    .ns
+                    .as_deref()
+                    .map(|ns| format!("&ns={ns}"))
+                    .unwrap_or_default();
                 format!("{}?{query}{ns}", request.uri.path())
             });
             answers::listing(page.bytes, next.as_deref())
@@ -148,7 +168,8 @@ fn answered<T>(
 fn check_page_size(query: Option<&str>) -> Result<(), &'static str> {
     let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     for (_, n) in pairs.filter(|(key, _)| key == "n") {
-        n.parse::<u32>().map_err(|_| "n must be a number of results")?;
+        n.parse::<u32>()
+            .map_err(|_| "n must be a number of results")?;
     }
     Ok(())
 }
@@ -174,7 +195,9 @@ impl Handler for RegistryApi {
     async fn handle(&self, request: Request<()>) -> (Response<Body>, Ticket) {
         let began = Instant::now();
         let (request, ()) = request.into_parts();
-        let routed = self.namespaces.route(request.uri.path(), request.uri.query());
+        let routed = self
+            .namespaces
+            .route(request.uri.path(), request.uri.query());
         let (upstream, kind) = match &routed {
             Ok(route) => (Arc::clone(&route.upstream), kind(&route.endpoint)),
             Err(_) => (Arc::from(NO_UPSTREAM), "other"),
@@ -183,9 +206,10 @@ impl Handler for RegistryApi {
         let (mut response, outcome) = match &routed {
             Ok(route) if read => self.answer(&request, route).await,
             Ok(_) => (errors::read_only(), Outcome::Denied),
-            Err(error) => {
-                (errors::coded(error.code(), &error.to_string()), Outcome::Error(Who::Client))
-            }
+            Err(error) => (
+                errors::coded(error.code(), &error.to_string()),
+                Outcome::Error(Who::Client),
+            ),
         };
         let headers = response.headers_mut();
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
@@ -210,7 +234,8 @@ impl Handler for RegistryApi {
     }
 
     fn sent(&self, ticket: Ticket, sent: Sent) {
-        self.metrics.count(&ticket.upstream, ticket.kind, ticket.outcome, &sent);
+        self.metrics
+            .count(&ticket.upstream, ticket.kind, ticket.outcome, &sent);
         tracing::info!(
             target: "access",
             client = ticket.peer.map(|peer| tracing::field::display(peer.0)),
@@ -229,9 +254,16 @@ impl Handler for RegistryApi {
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
         let status = refusal.status();
-        let code = if status.is_server_error() { ErrorCode::Unavailable } else { ErrorCode::Unsupported };
-        let mut response = errors::error(status, code, status.canonical_reason().unwrap_or_default());
-        response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        let code = if status.is_server_error() {
+            ErrorCode::Unavailable
+        } else {
+            ErrorCode::Unsupported
+        };
+        let mut response =
+            errors::error(status, code, status.canonical_reason().unwrap_or_default());
+        response
+            .headers_mut()
+            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         response
     }
 }

@@ -1,7 +1,7 @@
 //! Conditional and range requests: what of an object is to be sent. Pure.
 
-use http::header::{HeaderMap, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::Method;
+use http::header::{HeaderMap, IF_NONE_MATCH, IF_RANGE, RANGE};
 
 use crate::oci::{ByteRange, Digest, RangeHeader, etag};
 
@@ -33,23 +33,35 @@ pub(super) fn not_modified(headers: &HeaderMap, digest: &Digest) -> bool {
 ///
 /// `Range` counts for GET only, once, and not when `If-Range` names another version. Several ranges are not
 /// cut out so far: the whole is sent, as RFC 9110 section 14.2 allows.
-pub(super) fn select(method: &Method, headers: &HeaderMap, digest: &Digest, size: u64) -> Selection {
+pub(super) fn select(
+    method: &Method,
+    headers: &HeaderMap,
+    digest: &Digest,
+    size: u64,
+) -> Selection {
     if not_modified(headers, digest) {
         return Selection::NotModified;
     }
     let mut ranges = headers.get_all(RANGE).iter();
-    let (Some(range), None) = (ranges.next(), ranges.next()) else { return Selection::Whole };
-    let other_version = headers
-        .get(IF_RANGE)
-        .is_some_and(|value| !value.to_str().is_ok_and(|value| etag::matches_strongly(value, digest)));
+    let (Some(range), None) = (ranges.next(), ranges.next()) else {
+        return Selection::Whole;
+    };
+    let other_version = headers.get(IF_RANGE).is_some_and(|value| {
+        !value
+            .to_str()
+            .is_ok_and(|value| etag::matches_strongly(value, digest))
+    });
     // Of no bytes there is no range; the whole says so more kindly than 416.
     if method != Method::GET || other_version || size == 0 {
         return Selection::Whole;
     }
-    match range.to_str().map_or(RangeHeader::Ignored, RangeHeader::parse) {
-        RangeHeader::One(spec) => {
-            spec.resolve(size).map_or(Selection::Unsatisfiable, Selection::Part)
-        }
+    match range
+        .to_str()
+        .map_or(RangeHeader::Ignored, RangeHeader::parse)
+    {
+        RangeHeader::One(spec) => spec
+            .resolve(size)
+            .map_or(Selection::Unsatisfiable, Selection::Part),
         RangeHeader::TooMany => Selection::TooMany,
         RangeHeader::Many(_) | RangeHeader::Ignored => Selection::Whole,
     }
@@ -74,9 +86,18 @@ mod tests {
     #[test]
     fn one_range_is_cut_out() {
         assert_eq!(ranged("bytes=0-9"), Selection::Part(ByteRange::new(0, 10)));
-        assert_eq!(ranged("bytes=990-"), Selection::Part(ByteRange::new(990, 1000)));
-        assert_eq!(ranged("bytes=-10"), Selection::Part(ByteRange::new(990, 1000)));
-        assert_eq!(ranged("bytes=990-2000"), Selection::Part(ByteRange::new(990, 1000)));
+        assert_eq!(
+            ranged("bytes=990-"),
+            Selection::Part(ByteRange::new(990, 1000))
+        );
+        assert_eq!(
+            ranged("bytes=-10"),
+            Selection::Part(ByteRange::new(990, 1000))
+        );
+        assert_eq!(
+            ranged("bytes=990-2000"),
+            Selection::Part(ByteRange::new(990, 1000))
+        );
         assert_eq!(ranged("bytes=1000-"), Selection::Unsatisfiable);
     }
 
@@ -86,14 +107,20 @@ mod tests {
             assert_eq!(ranged(value), Selection::Whole, "{value}");
         }
         let ranges: Vec<String> = (0..2000).map(|n| format!("{n}-{n}")).collect();
-        assert_eq!(ranged(&format!("bytes={}", ranges.join(","))), Selection::TooMany);
+        assert_eq!(
+            ranged(&format!("bytes={}", ranges.join(","))),
+            Selection::TooMany
+        );
     }
 
     #[test]
     fn head_and_repeated_ranges_get_the_whole() {
         let range = || ("range", "bytes=0-9".to_owned());
         assert_eq!(selected(&Method::HEAD, &[range()]), Selection::Whole);
-        assert_eq!(selected(&Method::GET, &[range(), range()]), Selection::Whole);
+        assert_eq!(
+            selected(&Method::GET, &[range(), range()]),
+            Selection::Whole
+        );
     }
 
     #[test]
@@ -101,13 +128,22 @@ mod tests {
         let (ours, other) = (Digest::sha256_of(b"x"), Digest::sha256_of(b"y"));
         let range = || ("range", "bytes=0-9".to_owned());
         let with = |name, value: String| selected(&Method::GET, &[range(), (name, value)]);
-        assert_eq!(with("if-none-match", etag::quoted(&ours)), Selection::NotModified);
-        assert_eq!(with("if-none-match", format!("W/{}", etag::quoted(&ours))), Selection::NotModified);
+        assert_eq!(
+            with("if-none-match", etag::quoted(&ours)),
+            Selection::NotModified
+        );
+        assert_eq!(
+            with("if-none-match", format!("W/{}", etag::quoted(&ours))),
+            Selection::NotModified
+        );
         assert_eq!(
             with("if-none-match", etag::quoted(&other)),
             Selection::Part(ByteRange::new(0, 10))
         );
-        assert_eq!(with("if-range", etag::quoted(&ours)), Selection::Part(ByteRange::new(0, 10)));
+        assert_eq!(
+            with("if-range", etag::quoted(&ours)),
+            Selection::Part(ByteRange::new(0, 10))
+        );
         assert_eq!(with("if-range", etag::quoted(&other)), Selection::Whole);
     }
 }

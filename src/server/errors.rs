@@ -50,8 +50,13 @@ pub(super) fn coded(code: ErrorCode, message: &str) -> Response<Body> {
 
 /// The answer to a method that is not served.
 pub(super) fn read_only() -> Response<Body> {
-    let mut response = coded(ErrorCode::Unsupported, "this mirror is read-only: GET and HEAD only");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let mut response = coded(
+        ErrorCode::Unsupported,
+        "this mirror is read-only: GET and HEAD only",
+    );
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
@@ -80,7 +85,11 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
     match why.kind() {
         ErrorKind::NotFound { code } => {
             let unknown_name = code.as_deref() == Some(ErrorCode::NameUnknown.as_str());
-            let code = if unknown_name { ErrorCode::NameUnknown } else { asked.unknown() };
+            let code = if unknown_name {
+                ErrorCode::NameUnknown
+            } else {
+                asked.unknown()
+            };
             coded(code, &message)
         }
         ErrorKind::Offline => coded(asked.unknown(), &message),
@@ -113,7 +122,9 @@ mod tests {
 
     #[test]
     fn every_kind_of_trouble_has_its_status_and_code() {
-        let not_found = |code: Option<&str>| ErrorKind::NotFound { code: code.map(str::to_owned) };
+        let not_found = |code: Option<&str>| ErrorKind::NotFound {
+            code: code.map(str::to_owned),
+        };
         for (kind, status, code) in [
             (not_found(None), 404, "BLOB_UNKNOWN"),
             (not_found(Some("NAME_UNKNOWN")), 404, "NAME_UNKNOWN"),
@@ -121,7 +132,11 @@ mod tests {
             (ErrorKind::Offline, 404, "BLOB_UNKNOWN"),
             (ErrorKind::Unauthorized, 401, "UNAUTHORIZED"),
             (ErrorKind::Denied, 403, "DENIED"),
-            (ErrorKind::TooManyRequests { retry_after: None }, 503, "UNAVAILABLE"),
+            (
+                ErrorKind::TooManyRequests { retry_after: None },
+                503,
+                "UNAVAILABLE",
+            ),
             (ErrorKind::Status(500), 502, "UNAVAILABLE"),
             (ErrorKind::Resolve, 502, "UNAVAILABLE"),
             (ErrorKind::Connect, 502, "UNAVAILABLE"),
@@ -134,7 +149,9 @@ mod tests {
             let error = UpstreamError::new(kind.clone(), "u: GET h/p").into();
             let response = of_mirror(&error, Asked::Blob);
             assert_eq!(response.status(), status, "{kind:?}");
-            let Body::Bytes(body) = response.into_body() else { panic!("{kind:?} has no body") };
+            let Body::Bytes(body) = response.into_body() else {
+                panic!("{kind:?} has no body")
+            };
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(json["errors"][0]["code"], code, "{kind:?}");
         }
@@ -142,7 +159,9 @@ mod tests {
 
     #[test]
     fn upstreams_wait_is_passed_on() {
-        let kind = ErrorKind::TooManyRequests { retry_after: Some(Duration::from_secs(7)) };
+        let kind = ErrorKind::TooManyRequests {
+            retry_after: Some(Duration::from_secs(7)),
+        };
         let response = of_mirror(&UpstreamError::new(kind, "u").into(), Asked::Manifest);
         assert_eq!(response.headers()[RETRY_AFTER], "7");
     }

@@ -17,11 +17,17 @@ impl ServerMetrics {
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let labels = ["upstream", "kind", "outcome"];
         let requests = IntCounterVec::new(
-            Opts::new("roadstead_requests_total", "Requests of clients, counted when answered."),
+            Opts::new(
+                "roadstead_requests_total",
+                "Requests of clients, counted when answered.",
+            ),
             &labels,
         )?;
         let served = IntCounterVec::new(
-            Opts::new("roadstead_served_bytes_total", "Bytes of bodies sent to clients."),
+            Opts::new(
+                "roadstead_served_bytes_total",
+                "Bytes of bodies sent to clients.",
+            ),
             &labels,
         )?;
         registry.register(Box::new(requests.clone()))?;

@@ -65,7 +65,10 @@ impl RouteError {
 impl Route {
     /// The repository asked for, under its upstream.
     pub(super) fn origin(&self, repository: &Repository) -> Origin {
-        Origin { upstream: Arc::clone(&self.upstream), repository: repository.clone() }
+        Origin {
+            upstream: Arc::clone(&self.upstream),
+            repository: repository.clone(),
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl Namespaces {
         names: impl IntoIterator<Item = (String, Arc<str>)>,
         default: Option<Arc<str>>,
     ) -> Self {
-        Self { names: names.into_iter().collect(), default }
+        Self {
+            names: names.into_iter().collect(),
+            default,
+        }
     }
 
     /// Reads a request target: a raw path, still percent-encoded, and a query.
@@ -96,11 +102,18 @@ impl Namespaces {
         };
         let endpoint = in_library(&upstream, endpoint);
         self.refuse_foreign_host(&upstream, &endpoint)?;
-        Ok(Route { upstream, endpoint, ns })
+        Ok(Route {
+            upstream,
+            endpoint,
+            ns,
+        })
     }
 
     fn declared(&self, name: &str) -> Result<Arc<str>, RouteError> {
-        self.names.get(name).cloned().ok_or_else(|| RouteError::Undeclared(name.to_owned()))
+        self.names
+            .get(name)
+            .cloned()
+            .ok_or_else(|| RouteError::Undeclared(name.to_owned()))
     }
 
     /// Takes the upstream's name off the path, on whichever side of `/v2` it stands.
@@ -119,10 +132,19 @@ impl Namespaces {
         if api(path) {
             return Ok((None, Cow::Borrowed(path)));
         }
-        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        let below = path.strip_prefix('/').and_then(|path| path.strip_prefix(first));
+        let first = path
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default();
+        let below = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(first));
         match below.filter(|below| api(below)) {
-            Some(below) => Ok((Some(self.declared(&decoded_colon(first))?), Cow::Borrowed(below))),
+            Some(below) => Ok((
+                Some(self.declared(&decoded_colon(first))?),
+                Cow::Borrowed(below),
+            )),
             None => Err(RouteError::NotTheApi),
         }
     }
@@ -130,7 +152,9 @@ impl Namespaces {
     /// A host in front of a repository of Docker Hub, whose own names have no dots there, is an upstream that
     /// the operator did not declare: asking Hub for it could only mislead.
     fn refuse_foreign_host(&self, upstream: &str, endpoint: &Endpoint) -> Result<(), RouteError> {
-        let Some(repository) = endpoint.repository() else { return Ok(()) };
+        let Some(repository) = endpoint.repository() else {
+            return Ok(());
+        };
         let first = repository.first_component();
         let host = first.contains(['.', ':']) && !repository.is_single_component();
         if upstream == DOCKER_HUB && host {
@@ -149,8 +173,10 @@ fn namespace(query: Option<&str>) -> Option<String> {
 
 /// The query of a listing as upstream is asked it: all but what is between the client and us.
 pub(super) fn listing_query(query: Option<&str>) -> Option<String> {
-    let kept: Vec<&str> =
-        query?.split('&').filter(|pair| !pair.is_empty() && !is_ns(pair)).collect();
+    let kept: Vec<&str> = query?
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !is_ns(pair))
+        .collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
@@ -168,7 +194,10 @@ fn decoded_colon(component: &str) -> Cow<'_, str> {
 
 /// Docker Hub's official repositories, which clients may write without their namespace.
 fn in_library(upstream: &str, endpoint: Endpoint) -> Endpoint {
-    let short = endpoint.repository().filter(|name| name.is_single_component()).cloned();
+    let short = endpoint
+        .repository()
+        .filter(|name| name.is_single_component())
+        .cloned();
     match short {
         Some(name) if upstream == DOCKER_HUB => endpoint.with_repository(name.in_library()),
         _ => endpoint,
@@ -192,7 +221,9 @@ mod tests {
     }
 
     fn told(target: &str) -> String {
-        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(p, q)| (p, Some(q)));
         match namespaces().route(path, query) {
             Ok(route) => format!("{} {}", route.upstream, route.endpoint.path()),
             Err(error) => error.code().as_str().to_owned(),
@@ -233,7 +264,13 @@ mod tests {
 
     #[test]
     fn the_base_answers_with_and_without_a_prefix() {
-        for target in ["/v2", "/v2/", "/v2?ns=docker.io", "/docker.io/v2/", "/v2/docker.io/"] {
+        for target in [
+            "/v2",
+            "/v2/",
+            "/v2?ns=docker.io",
+            "/docker.io/v2/",
+            "/v2/docker.io/",
+        ] {
             assert_eq!(told(target), "docker.io /v2/", "{target}");
         }
     }
@@ -259,14 +296,23 @@ mod tests {
     #[test]
     fn without_a_default_a_name_is_needed() {
         let one = Namespaces::new([("ghcr.io".to_owned(), Arc::from("ghcr.io"))], None);
-        assert_eq!(one.route("/v2/a/tags/list", None), Err(RouteError::NoDefault));
+        assert_eq!(
+            one.route("/v2/a/tags/list", None),
+            Err(RouteError::NoDefault)
+        );
         assert!(one.route("/v2/a/tags/list", Some("ns=ghcr.io")).is_ok());
-        assert_eq!(one.route("/v2/", None).map(|route| route.endpoint), Ok(Endpoint::Base));
+        assert_eq!(
+            one.route("/v2/", None).map(|route| route.endpoint),
+            Ok(Endpoint::Base)
+        );
     }
 
     #[test]
     fn a_listing_keeps_upstreams_own_parameters() {
-        assert_eq!(listing_query(Some("n=5&ns=docker.io&next_page=a%2Fb")), Some("n=5&next_page=a%2Fb".into()));
+        assert_eq!(
+            listing_query(Some("n=5&ns=docker.io&next_page=a%2Fb")),
+            Some("n=5&next_page=a%2Fb".into())
+        );
         assert_eq!(listing_query(Some("ns=docker.io")), None);
         assert_eq!(listing_query(None), None);
     }

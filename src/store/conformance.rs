@@ -6,9 +6,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::{
-    Content, Link, Origin, Record, RecordKey, Source, Store, StoreError, StoreErrorKind,
-};
+use super::{Content, Link, Origin, Record, RecordKey, Source, Store, StoreError, StoreErrorKind};
 use crate::oci::{Digest, MediaType, Verified, Verifier};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
@@ -18,14 +16,32 @@ pub(crate) const CASES: &[(&str, fn(&dyn Store) -> Outcome)] = &[
     ("absent_content_is_none", absent_content_is_none),
     ("committed_content_reads_back", committed_content_reads_back),
     ("empty_content_is_content", empty_content_is_content),
-    ("partial_is_invisible_until_commit", partial_is_invisible_until_commit),
-    ("dropped_partial_leaves_nothing", dropped_partial_leaves_nothing),
+    (
+        "partial_is_invisible_until_commit",
+        partial_is_invisible_until_commit,
+    ),
+    (
+        "dropped_partial_leaves_nothing",
+        dropped_partial_leaves_nothing,
+    ),
     ("a_sparse_partial_reads_back", a_sparse_partial_reads_back),
     ("a_second_begin_starts_empty", a_second_begin_starts_empty),
-    ("a_proof_of_other_bytes_is_refused", a_proof_of_other_bytes_is_refused),
-    ("a_source_outlives_commit_and_drop", a_source_outlives_commit_and_drop),
-    ("a_store_that_takes_bytes_probes_well", a_store_that_takes_bytes_probes_well),
-    ("records_are_kept_apart_replaced_and_forgotten", records_are_kept),
+    (
+        "a_proof_of_other_bytes_is_refused",
+        a_proof_of_other_bytes_is_refused,
+    ),
+    (
+        "a_source_outlives_commit_and_drop",
+        a_source_outlives_commit_and_drop,
+    ),
+    (
+        "a_store_that_takes_bytes_probes_well",
+        a_store_that_takes_bytes_probes_well,
+    ),
+    (
+        "records_are_kept_apart_replaced_and_forgotten",
+        records_are_kept,
+    ),
     ("links_are_kept_apart", links_are_kept_apart),
 ];
 
@@ -51,8 +67,9 @@ fn refused(result: Result<Content, StoreError>, otherwise: &str) -> Outcome {
 }
 
 fn proof(bytes: &[u8]) -> Result<Verified, Box<dyn Error>> {
-    let mut verifier: Verifier =
-        Digest::sha256_of(bytes).verifier().ok_or("sha256 is verifiable")?;
+    let mut verifier: Verifier = Digest::sha256_of(bytes)
+        .verifier()
+        .ok_or("sha256 is verifiable")?;
     verifier.update(bytes);
     Ok(verifier.finish()?)
 }
@@ -70,7 +87,10 @@ fn keep(store: &dyn Store, bytes: &[u8]) -> Result<Digest, Box<dyn Error>> {
 }
 
 fn absent_content_is_none(store: &dyn Store) -> Outcome {
-    ensure(store.open(&Digest::sha256_of(b"never written"))?.is_none(), "absent content was found")
+    ensure(
+        store.open(&Digest::sha256_of(b"never written"))?.is_none(),
+        "absent content was found",
+    )
 }
 
 fn committed_content_reads_back(store: &dyn Store) -> Outcome {
@@ -80,10 +100,19 @@ fn committed_content_reads_back(store: &dyn Store) -> Outcome {
     keep(store, bytes)?;
     let content = store.open(&digest)?.ok_or("committed content is absent")?;
     ensure(content.size() == bytes.len() as u64, "size differs")?;
-    ensure(read(content.source(), bytes.len())? == bytes, "bytes differ")?;
+    ensure(
+        read(content.source(), bytes.len())? == bytes,
+        "bytes differ",
+    )?;
     let mut tail = [0; 64];
-    ensure(content.source().read_at(10, &mut tail)? == bytes.len() - 10, "tail's length differs")?;
-    ensure(content.source().read_at(1 << 40, &mut tail)? == 0, "bytes past the end")
+    ensure(
+        content.source().read_at(10, &mut tail)? == bytes.len() - 10,
+        "tail's length differs",
+    )?;
+    ensure(
+        content.source().read_at(1 << 40, &mut tail)? == 0,
+        "bytes past the end",
+    )
 }
 
 fn empty_content_is_content(store: &dyn Store) -> Outcome {
@@ -97,10 +126,19 @@ fn partial_is_invisible_until_commit(store: &dyn Store) -> Outcome {
     let proof = proof(bytes)?;
     let partial = store.begin(proof.digest())?;
     partial.write_at(0, bytes)?;
-    ensure(store.open(proof.digest())?.is_none(), "unverified bytes are visible")?;
+    ensure(
+        store.open(proof.digest())?.is_none(),
+        "unverified bytes are visible",
+    )?;
     let committed = partial.commit(&proof)?;
-    ensure(committed.size() == bytes.len() as u64, "commit gave another size")?;
-    ensure(store.open(proof.digest())?.is_some(), "committed bytes are not visible")
+    ensure(
+        committed.size() == bytes.len() as u64,
+        "commit gave another size",
+    )?;
+    ensure(
+        store.open(proof.digest())?.is_some(),
+        "committed bytes are not visible",
+    )
 }
 
 fn dropped_partial_leaves_nothing(store: &dyn Store) -> Outcome {
@@ -117,9 +155,15 @@ fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
     let partial = store.begin(proof.digest())?;
     partial.write_at(9, b"tail")?;
     let mut tail = [0; 4];
-    ensure(partial.source().try_read_at(9, &mut tail)? == 4 && &tail == b"tail", "tail differs")?;
+    ensure(
+        partial.source().try_read_at(9, &mut tail)? == 4 && &tail == b"tail",
+        "tail differs",
+    )?;
     partial.write_at(0, b"head.....")?;
-    ensure(read(&partial.source(), bytes.len())? == bytes, "bytes differ")?;
+    ensure(
+        read(&partial.source(), bytes.len())? == bytes,
+        "bytes differ",
+    )?;
     partial.commit(&proof)?;
     Ok(())
 }
@@ -133,21 +177,30 @@ fn a_second_begin_starts_empty(store: &dyn Store) -> Outcome {
     let second = store.begin(proof.digest())?;
     second.write_at(0, bytes)?;
     let content = second.commit(&proof)?;
-    ensure(content.size() == bytes.len() as u64, "the first fill's bytes came back")
+    ensure(
+        content.size() == bytes.len() as u64,
+        "the first fill's bytes came back",
+    )
 }
 
 fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
     let digest = Digest::sha256_of(b"a proof of other bytes");
     let partial = store.begin(&digest)?;
     partial.write_at(0, b"a proof of other bytes")?;
-    refused(partial.commit(&proof(b"other")?), "another digest's proof was taken")?;
+    refused(
+        partial.commit(&proof(b"other")?),
+        "another digest's proof was taken",
+    )?;
     drop(partial);
     ensure(store.open(&digest)?.is_none(), "refused bytes are visible")?;
     let right = proof(b"a proof of the size")?;
     let partial = store.begin(right.digest())?;
     partial.write_at(0, b"a proof of the size, and more")?;
     refused(partial.commit(&right), "a proof of fewer bytes was taken")?;
-    ensure(store.open(right.digest())?.is_none(), "refused bytes are visible")
+    ensure(
+        store.open(right.digest())?.is_none(),
+        "refused bytes are visible",
+    )
 }
 
 fn a_source_outlives_commit_and_drop(store: &dyn Store) -> Outcome {
@@ -158,7 +211,10 @@ fn a_source_outlives_commit_and_drop(store: &dyn Store) -> Outcome {
     let source = partial.source();
     partial.commit(&proof)?;
     drop(partial);
-    ensure(read(&source, bytes.len())? == bytes, "bytes differ after commit")?;
+    ensure(
+        read(&source, bytes.len())? == bytes,
+        "bytes differ after commit",
+    )?;
     let partial = store.begin(&Digest::sha256_of(b"dropped source"))?;
     partial.write_at(0, b"still")?;
     let source = partial.source();
@@ -171,12 +227,18 @@ fn a_store_that_takes_bytes_probes_well(store: &dyn Store) -> Outcome {
 }
 
 fn origin(upstream: &str, repository: &str) -> Result<Origin, Box<dyn Error>> {
-    Ok(Origin { upstream: Arc::from(upstream), repository: repository.parse()? })
+    Ok(Origin {
+        upstream: Arc::from(upstream),
+        repository: repository.parse()?,
+    })
 }
 
 fn records_are_kept(store: &dyn Store) -> Outcome {
     let key = |upstream, repository, tag: &str| -> Result<RecordKey, Box<dyn Error>> {
-        Ok(RecordKey { origin: origin(upstream, repository)?, tag: tag.parse()? })
+        Ok(RecordKey {
+            origin: origin(upstream, repository)?,
+            tag: tag.parse()?,
+        })
     };
     let record = |text: &str| Record {
         digest: Digest::sha256_of(text.as_bytes()),
@@ -191,16 +253,28 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
         key("docker.io", "library/alpine", "latest")?,
     ];
     store.put_record(&ours, &record("first"))?;
-    ensure(store.record(&ours)? == Some(record("first")), "the record differs")?;
+    ensure(
+        store.record(&ours)? == Some(record("first")),
+        "the record differs",
+    )?;
     for other in &others {
         ensure(store.record(other)?.is_none(), "another key has our record")?;
     }
     store.put_record(&ours, &record("second"))?;
-    ensure(store.record(&ours)? == Some(record("second")), "the record was not replaced")?;
+    ensure(
+        store.record(&ours)? == Some(record("second")),
+        "the record was not replaced",
+    )?;
     store.put_record(&others[0], &record("theirs"))?;
     store.forget_record(&ours)?;
-    ensure(store.record(&ours)?.is_none(), "the record was not forgotten")?;
-    ensure(store.record(&others[0])? == Some(record("theirs")), "another record was lost")?;
+    ensure(
+        store.record(&ours)?.is_none(),
+        "the record was not forgotten",
+    )?;
+    ensure(
+        store.record(&others[0])? == Some(record("theirs")),
+        "another record was lost",
+    )?;
     store.forget_record(&ours)?;
     Ok(())
 }
@@ -208,9 +282,15 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
 fn links_are_kept_apart(store: &dyn Store) -> Outcome {
     let link = |upstream, repository, text: &str| -> Result<Link, Box<dyn Error>> {
         let digest = Digest::sha256_of(text.as_bytes());
-        Ok(Link { origin: origin(upstream, repository)?, digest })
+        Ok(Link {
+            origin: origin(upstream, repository)?,
+            digest,
+        })
     };
-    let ours = [link("docker.io", "library/alpine", "a")?, link("docker.io", "library/alpine", "b")?];
+    let ours = [
+        link("docker.io", "library/alpine", "a")?,
+        link("docker.io", "library/alpine", "b")?,
+    ];
     store.link(&ours)?;
     store.link(&ours[..1])?;
     for known in &ours {
@@ -248,16 +328,28 @@ mod tests {
         let clean = Faulty::new(MemoryStore::default(), Fault::None);
         assert_eq!(failures(&clean), Vec::<String>::new());
         let operations = clean.operations();
-        assert!(operations > 50, "the suite exercises the store: {operations}");
+        assert!(
+            operations > 50,
+            "the suite exercises the store: {operations}"
+        );
         for nth in 1..=operations {
             let faulty = Faulty::new(MemoryStore::default(), Fault::FailsAt(nth));
-            assert_eq!(failures(&faulty).len(), 1, "operation {nth} failed unseen or twice");
+            assert_eq!(
+                failures(&faulty).len(),
+                1,
+                "operation {nth} failed unseen or twice"
+            );
         }
     }
 
     #[test]
     fn a_store_that_lies_fails_the_suite() {
-        for lie in [Fault::LosesCommits, Fault::FlipsABit, Fault::LosesRecords, Fault::LinksAll] {
+        for lie in [
+            Fault::LosesCommits,
+            Fault::FlipsABit,
+            Fault::LosesRecords,
+            Fault::LinksAll,
+        ] {
             let faulty = Faulty::new(MemoryStore::default(), lie);
             assert_ne!(failures(&faulty), Vec::<String>::new(), "{lie:?}");
         }

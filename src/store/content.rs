@@ -54,7 +54,9 @@ impl Source {
             Kind::File(file) => file.read_at(buffer, offset),
             Kind::Memory(bytes) => {
                 let bytes = bytes.read();
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let from = usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 let read = buffer.len().min(bytes.len() - from);
                 buffer[..read].copy_from_slice(&bytes[from..from + read]);
                 Ok(read)

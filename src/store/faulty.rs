@@ -42,7 +42,12 @@ impl Count {
         let nth = self.operations.fetch_add(1, Ordering::SeqCst) + 1;
         if self.fault == Fault::FailsAt(nth) {
             let reason = format!("injected at operation {nth}");
-            return Err(StoreError::new(StoreErrorKind::Io, operation, "faulty store", reason));
+            return Err(StoreError::new(
+                StoreErrorKind::Io,
+                operation,
+                "faulty store",
+                reason,
+            ));
         }
         Ok(())
     }
@@ -50,7 +55,13 @@ impl Count {
 
 impl<S: Store> Faulty<S> {
     pub(crate) fn new(inner: S, fault: Fault) -> Self {
-        Self { inner, count: Count { fault, operations: Arc::default() } }
+        Self {
+            inner,
+            count: Count {
+                fault,
+                operations: Arc::default(),
+            },
+        }
     }
 
     /// How many operations were asked for so far.
@@ -68,7 +79,10 @@ impl<S: Store> Contents for Faulty<S> {
     fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError> {
         self.count.step("begin")?;
         let inner = self.inner.begin(digest)?;
-        Ok(Box::new(FaultyPartial { inner, count: self.count.clone() }))
+        Ok(Box::new(FaultyPartial {
+            inner,
+            count: self.count.clone(),
+        }))
     }
 
     fn probe(&self) -> Result<(), StoreError> {

@@ -73,8 +73,14 @@ struct MemoryPartial {
 
 impl Partial for MemoryPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let too_far =
-            || StoreError::new(StoreErrorKind::Full, "write", self.digest.to_string(), "too far");
+        let too_far = || {
+            StoreError::new(
+                StoreErrorKind::Full,
+                "write",
+                self.digest.to_string(),
+                "too far",
+            )
+        };
         let from = usize::try_from(offset).map_err(|_| too_far())?;
         let end = from.checked_add(bytes.len()).ok_or_else(too_far)?;
         let mut file = self.bytes.write();
@@ -92,7 +98,9 @@ impl Partial for MemoryPartial {
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
         check_proof(verified, &self.digest, self.bytes.read().len() as u64)?;
         let content = Content::new(self.source(), verified.size());
-        self.shelf.lock().insert(self.digest.clone(), content.clone());
+        self.shelf
+            .lock()
+            .insert(self.digest.clone(), content.clone());
         Ok(content)
     }
 }

@@ -34,5 +34,10 @@ pub(super) fn check_proof(
         verified.digest(),
         verified.size()
     );
-    Err(StoreError::new(StoreErrorKind::Misuse, "commit", digest.to_string(), reason))
+    Err(StoreError::new(
+        StoreErrorKind::Misuse,
+        "commit",
+        digest.to_string(),
+        reason,
+    ))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
 use futures_util::FutureExt;
+use futures_util::stream::{self, StreamExt};
 use tokio::runtime::Handle;
 
 use super::state::{FillError, Phase};
@@ -49,15 +49,18 @@ pub(super) struct Work {
     cursor: u64,
     /// Bytes the followers know of.
     published: u64,
-    /// How many fetches have had this work.
-    fetches: u32,
 }
 
 impl Fetcher {
     /// Begins a fetch for `fill`. The caller has begun or claimed the fill: there is no other fetch.
     pub(in crate::mirror) fn begin(self, fill: Arc<Fill>) {
         let runtime = self.runtime.clone();
-        let guard = Guard { work: fill.take_work(), fill, fills: Arc::clone(&self.fills), ended: false };
+        let guard = Guard {
+            work: fill.take_work(),
+            fill,
+            fills: Arc::clone(&self.fills),
+            ended: false,
+        };
         runtime.spawn(self.run(guard));
     }
 
@@ -77,7 +80,7 @@ impl Fetcher {
     /// Receives until the end and proves the digest.
     async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
         let from = guard.work.as_ref().map_or(0, |work| work.cursor);
-        if guard.work.as_ref().is_some_and(|work| work.fetches >= FETCHES_PER_FILL) {
+        if guard.fill.count_fetch() > FETCHES_PER_FILL {
             return Err(FillError::Abandoned);
         }
         let mut body = self.open(guard, from).await?;
@@ -86,8 +89,10 @@ impl Fetcher {
             Some(work) => work,
             none => none.insert(self.new_work(&guard.fill)?),
         };
-        work.fetches += 1;
-        guard.fill.state().send_modify(|state| state.source = Some(work.partial.source()));
+        guard
+            .fill
+            .state()
+            .send_modify(|state| state.source = Some(work.partial.source()));
 
         // An upstream that does not know ranges sends again what is already here.
         let mut again = from.saturating_sub(body.offset);
@@ -101,7 +106,9 @@ impl Fetcher {
             };
             let Some(chunk) = next else { break };
             let mut chunk = chunk?;
-            let skipped = usize::try_from(again).unwrap_or(usize::MAX).min(chunk.len());
+            let skipped = usize::try_from(again)
+                .unwrap_or(usize::MAX)
+                .min(chunk.len());
             again -= skipped as u64;
             work.take(chunk.split_off(skipped), body.size)?;
             if work.cursor - work.published >= PUBLISH_EVERY {
@@ -110,7 +117,10 @@ impl Fetcher {
         }
         work.publish(&guard.fill);
         if let Some(announced) = body.size.filter(|&size| size != work.cursor) {
-            return Err(FillError::Length { announced, sent: work.cursor });
+            return Err(FillError::Length {
+                announced,
+                sent: work.cursor,
+            });
         }
         let verified = work.verifier.clone().finish()?;
         Ok(verified)
@@ -123,20 +133,37 @@ impl Fetcher {
             Feed::Held(bytes) => bytes.clone(),
             Feed::Manifest => {
                 let reference = Reference::Digest(digest.clone());
-                self.registry.get_manifest(repository, &reference).await?.bytes
+                self.registry
+                    .get_manifest(repository, &reference)
+                    .await?
+                    .bytes
             }
         };
         let size = Some(bytes.len() as u64);
-        Ok(BlobBody { offset: 0, size, stream: stream::iter([Ok(bytes)]).boxed() })
+        Ok(BlobBody {
+            offset: 0,
+            size,
+            stream: stream::iter([Ok(bytes)]).boxed(),
+        })
     }
 
     fn new_work(&self, fill: &Fill) -> Result<Work, StoreError> {
         let partial = Arc::from(self.store.begin(fill.digest())?);
         let verifier = fill.digest().verifier().ok_or_else(|| {
             let digest = fill.digest().to_string();
-            StoreError::new(StoreErrorKind::Misuse, "verify", digest, "unknown algorithm")
+            StoreError::new(
+                StoreErrorKind::Misuse,
+                "verify",
+                digest,
+                "unknown algorithm",
+            )
         })?;
-        Ok(Work { partial, verifier, cursor: 0, published: 0, fetches: 0 })
+        Ok(Work {
+            partial,
+            verifier,
+            cursor: 0,
+            published: 0,
+        })
     }
 
     /// Releases the last bytes, commits, remembers the link, and only then leaves the table.
@@ -146,8 +173,13 @@ impl Fetcher {
             state.size = Some(size);
             state.phase = Phase::Verified;
         });
-        let Some(partial) = guard.work.as_ref().map(|work| Arc::clone(&work.partial)) else { return };
-        let link = Link { origin: self.origin.clone(), digest: guard.fill.digest().clone() };
+        let Some(partial) = guard.work.as_ref().map(|work| Arc::clone(&work.partial)) else {
+            return;
+        };
+        let link = Link {
+            origin: self.origin.clone(),
+            digest: guard.fill.digest().clone(),
+        };
         let store = Arc::clone(&self.store);
         // Syncing may take long; readers already have the bytes and do not wait for it.
         let committed = tokio::task::spawn_blocking(move || -> Result<Content, StoreError> {
@@ -158,7 +190,9 @@ impl Fetcher {
         match committed.await {
             Ok(Ok(_)) => {}
             // The clients have right bytes; only the next one pays.
-            Ok(Err(error)) => tracing::error!(digest = %guard.fill.digest(), %error, "content not kept"),
+            Ok(Err(error)) => {
+                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept")
+            }
             Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
         }
         guard.leave();
@@ -170,7 +204,10 @@ impl Work {
     fn take(&mut self, bytes: Bytes, size: Option<u64>) -> Result<(), FillError> {
         let end = self.cursor + bytes.len() as u64;
         if let Some(announced) = size.filter(|&size| end > size) {
-            return Err(FillError::Length { announced, sent: end });
+            return Err(FillError::Length {
+                announced,
+                sent: end,
+            });
         }
         self.partial.write_at(self.cursor, &bytes)?;
         self.verifier.update(&bytes);
@@ -181,7 +218,10 @@ impl Work {
     /// Tells the followers of all bytes written so far.
     fn publish(&mut self, fill: &Fill) {
         if self.cursor > self.published {
-            let new = ByteRange { start: self.published, end: self.cursor };
+            let new = ByteRange {
+                start: self.published,
+                end: self.cursor,
+            };
             fill.state().send_modify(|state| state.present.insert(new));
             self.published = self.cursor;
         }
@@ -202,10 +242,15 @@ impl Guard {
         let Some(size) = size else { return Ok(()) };
         let known = self.fill.state().borrow().size;
         match known {
-            Some(announced) if announced != size => Err(FillError::Length { announced, sent: size }),
+            Some(announced) if announced != size => Err(FillError::Length {
+                announced,
+                sent: size,
+            }),
             Some(_) => Ok(()),
             None => {
-                self.fill.state().send_modify(|state| state.size = Some(size));
+                self.fill
+                    .state()
+                    .send_modify(|state| state.size = Some(size));
                 Ok(())
             }
         }
@@ -222,7 +267,9 @@ impl Guard {
     /// left; followers are told last, so that one who tries again at once begins afresh.
     fn fail(&mut self, error: FillError) {
         self.leave();
-        self.fill.state().send_modify(|state| state.phase = Phase::Failed(error));
+        self.fill
+            .state()
+            .send_modify(|state| state.phase = Phase::Failed(error));
     }
 }
 

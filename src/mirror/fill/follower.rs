@@ -46,7 +46,10 @@ impl Joined {
 
     /// A reader of `range`, which lies within the size.
     pub fn follow(&self, range: ByteRange) -> Follower {
-        Follower { joined: self.clone(), left: range }
+        Follower {
+            joined: self.clone(),
+            left: range,
+        }
     }
 
     fn take_over(&self) {
@@ -82,7 +85,9 @@ impl Follower {
     async fn released(&self) -> Result<(Source, ByteRange), FillError> {
         let mut states = self.joined.fill.state().subscribe();
         loop {
-            match self.look(&states.borrow_and_update())? {
+            // A statement of its own: the borrow must end before anything changes the state.
+            let look = self.look(&states.borrow_and_update())?;
+            match look {
                 Look::Read(source, range) => return Ok((source, range)),
                 Look::TakeOver => self.joined.take_over(),
                 Look::Wait => {}

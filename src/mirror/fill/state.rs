@@ -70,13 +70,21 @@ pub(super) enum Step {
 
 impl State {
     pub(super) fn new() -> Self {
-        Self { size: None, present: RangeSet::default(), source: None, phase: Phase::Fetching }
+        Self {
+            size: None,
+            present: RangeSet::default(),
+            source: None,
+            phase: Phase::Fetching,
+        }
     }
 
     /// What a follower that wants the bytes of `wanted` can do (`wanted` is not empty).
     pub(super) fn step(&self, wanted: ByteRange) -> Step {
         if let Some(end) = self.released_until(wanted.start) {
-            return Step::Read(ByteRange { start: wanted.start, end: end.min(wanted.end) });
+            return Step::Read(ByteRange {
+                start: wanted.start,
+                end: end.min(wanted.end),
+            });
         }
         match self.phase {
             Phase::Fetching | Phase::Verified => Step::Wait,
@@ -130,7 +138,11 @@ mod tests {
     use super::*;
 
     fn state(size: Option<u64>, present: &[(u64, u64)], phase: Phase) -> State {
-        let mut state = State { size, phase, ..State::new() };
+        let mut state = State {
+            size,
+            phase,
+            ..State::new()
+        };
         for &(start, end) in present {
             state.present.insert(ByteRange { start, end });
         }
@@ -141,16 +153,40 @@ mod tests {
     fn a_late_follower_begins_at_byte_0_of_what_is_here() {
         let size = 1 << 20;
         let state = state(Some(size), &[(0, 500_000)], Phase::Fetching);
-        let whole = ByteRange { start: 0, end: size };
-        assert_eq!(state.step(whole), Step::Read(ByteRange { start: 0, end: 500_000 }));
-        assert_eq!(state.step(ByteRange { start: 500_000, end: size }), Step::Wait);
+        let whole = ByteRange {
+            start: 0,
+            end: size,
+        };
+        assert_eq!(
+            state.step(whole),
+            Step::Read(ByteRange {
+                start: 0,
+                end: 500_000
+            })
+        );
+        assert_eq!(
+            state.step(ByteRange {
+                start: 500_000,
+                end: size
+            }),
+            Step::Wait
+        );
     }
 
     #[test]
     fn an_orphaned_fill_is_taken_over_only_where_bytes_are_missing() {
         let state = state(Some(1 << 20), &[(0, 500_000)], Phase::Orphaned);
-        assert!(matches!(state.step(ByteRange { start: 9, end: 10 }), Step::Read(_)));
-        assert_eq!(state.step(ByteRange { start: 600_000, end: 600_001 }), Step::TakeOver);
+        assert!(matches!(
+            state.step(ByteRange { start: 9, end: 10 }),
+            Step::Read(_)
+        ));
+        assert_eq!(
+            state.step(ByteRange {
+                start: 600_000,
+                end: 600_001
+            }),
+            Step::TakeOver
+        );
     }
 
     #[test]
@@ -159,7 +195,10 @@ mod tests {
         let small = |phase| state(Some(HOLD_BACK), &whole, phase).opening();
         assert!(matches!(small(Phase::Fetching), Opening::Wait));
         assert!(matches!(small(Phase::Verified), Opening::Ready(HOLD_BACK)));
-        assert!(matches!(small(Phase::Failed(FillError::Abandoned)), Opening::Failed(_)));
+        assert!(matches!(
+            small(Phase::Failed(FillError::Abandoned)),
+            Opening::Failed(_)
+        ));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
@@ -20,12 +21,20 @@ pub(in crate::mirror) struct Fill {
     state: watch::Sender<State>,
     /// The unverified bytes, here while no fetch has them.
     work: Mutex<Option<Work>>,
+    /// How many fetches were begun: one that always dies must not be begun for ever.
+    fetches: AtomicU32,
 }
 
 impl Fill {
     fn new(digest: Digest, origin: Origin) -> Self {
         let (state, _) = watch::channel(State::new());
-        Self { digest, origin, state, work: Mutex::new(None) }
+        Self {
+            digest,
+            origin,
+            state,
+            work: Mutex::new(None),
+            fetches: AtomicU32::new(0),
+        }
     }
 
     pub(super) fn digest(&self) -> &Digest {
@@ -41,6 +50,11 @@ impl Fill {
         &self.state
     }
 
+    /// Counts a fetch that begins; gives its number, from 1.
+    pub(super) fn count_fetch(&self) -> u32 {
+        self.fetches.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub(super) fn take_work(&self) -> Option<Work> {
         self.work.lock().take()
     }
@@ -48,7 +62,8 @@ impl Fill {
     /// Gives the bytes back and lets a follower go on from them.
     pub(super) fn orphan(&self, work: Option<Work>) {
         *self.work.lock() = work;
-        self.state.send_modify(|state| state.phase = Phase::Orphaned);
+        self.state
+            .send_modify(|state| state.phase = Phase::Orphaned);
     }
 
     /// Whether the caller is the one that may begin a new fetch of an orphaned fill.
@@ -81,7 +96,10 @@ pub(in crate::mirror) struct FillTable {
 
 impl FillTable {
     pub(in crate::mirror) fn new(in_flight: IntGauge) -> Self {
-        Self { fills: Mutex::default(), in_flight }
+        Self {
+            fills: Mutex::default(),
+            in_flight,
+        }
     }
 
     /// Finds or begins the one fill of `digest`.
@@ -103,7 +121,8 @@ impl FillTable {
         }
         let fill = Arc::new(Fill::new(digest.clone(), origin.clone()));
         fills.insert(digest.clone(), Arc::clone(&fill));
-        self.in_flight.set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
+        self.in_flight
+            .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
         Ok(Entered::Began(fill))
     }
 
@@ -117,6 +136,7 @@ impl FillTable {
     pub(super) fn leave(&self, digest: &Digest) {
         let mut fills = self.fills.lock();
         fills.remove(digest);
-        self.in_flight.set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
+        self.in_flight
+            .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
     }
 }

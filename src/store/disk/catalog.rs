@@ -51,11 +51,17 @@ impl DiskCatalog {
                 Database::create(path).map_err(|error| failed("create", &error))?
             }
         };
-        Ok(Self { database, known: Cache::new(LINKS_IN_MEMORY) })
+        Ok(Self {
+            database,
+            known: Cache::new(LINKS_IN_MEMORY),
+        })
     }
 
     pub(super) fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let read = self.database.begin_read().map_err(|error| failed("read", &error))?;
+        let read = self
+            .database
+            .begin_read()
+            .map_err(|error| failed("read", &error))?;
         let table = match read.open_table(RECORDS) {
             Ok(table) => table,
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -79,7 +85,9 @@ impl DiskCatalog {
 
     pub(super) fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
         self.change(|write| {
-            write.open_table(RECORDS)?.remove(record_key(key).as_str())?;
+            write
+                .open_table(RECORDS)?
+                .remove(record_key(key).as_str())?;
             Ok(())
         })
     }
@@ -89,14 +97,19 @@ impl DiskCatalog {
         if self.known.contains_key(&key) {
             return Ok(true);
         }
-        let read = self.database.begin_read().map_err(|error| failed("read", &error))?;
+        let read = self
+            .database
+            .begin_read()
+            .map_err(|error| failed("read", &error))?;
         let table = match read.open_table(LINKS) {
             Ok(table) => table,
             Err(TableError::TableDoesNotExist(_)) => return Ok(false),
             Err(error) => return Err(failed("read", &error)),
         };
-        let found =
-            table.get(key.as_str()).map_err(|error| failed("read", &error))?.is_some();
+        let found = table
+            .get(key.as_str())
+            .map_err(|error| failed("read", &error))?
+            .is_some();
         if found {
             self.known.insert(key, ());
         }
@@ -104,8 +117,11 @@ impl DiskCatalog {
     }
 
     pub(super) fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        let new: Vec<String> =
-            links.iter().map(link_key).filter(|key| !self.known.contains_key(key)).collect();
+        let new: Vec<String> = links
+            .iter()
+            .map(link_key)
+            .filter(|key| !self.known.contains_key(key))
+            .collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -127,14 +143,22 @@ impl DiskCatalog {
         &self,
         apply: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
-        let write = self.database.begin_write().map_err(|error| failed("write", &error))?;
+        let write = self
+            .database
+            .begin_write()
+            .map_err(|error| failed("write", &error))?;
         apply(&write).map_err(|error| failed("write", &error))?;
         write.commit().map_err(|error| failed("write", &error))
     }
 }
 
 fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
-    StoreError::new(StoreErrorKind::Io, operation, "the catalog", error.to_string())
+    StoreError::new(
+        StoreErrorKind::Io,
+        operation,
+        "the catalog",
+        error.to_string(),
+    )
 }
 
 fn prefix(origin: &Origin) -> String {

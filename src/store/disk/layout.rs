@@ -18,8 +18,14 @@ pub(super) struct Layout {
 impl Layout {
     /// Makes the folder where it is missing and checks its version.
     pub(super) fn open(root: &Path) -> Result<Self, StoreError> {
-        let layout = Self { root: root.to_owned() };
-        for folder in [layout.root.clone(), layout.fills(), layout.root.join("content")] {
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        for folder in [
+            layout.root.clone(),
+            layout.fills(),
+            layout.root.join("content"),
+        ] {
             fs::create_dir_all(&folder)
                 .map_err(|error| StoreError::io("make folder", folder.display(), &error))?;
         }
@@ -40,8 +46,10 @@ impl Layout {
         if text.trim().parse() == Ok(VERSION) {
             return Ok(());
         }
-        let reason =
-            format!("the folder's layout is {:?}, this program knows {VERSION}", text.trim());
+        let reason = format!(
+            "the folder's layout is {:?}, this program knows {VERSION}",
+            text.trim()
+        );
         Err(StoreError::new(
             StoreErrorKind::Version,
             "use",
@@ -64,11 +72,17 @@ impl Layout {
     pub(super) fn content(&self, digest: &Digest) -> PathBuf {
         let encoded = digest.encoded();
         let shard = &encoded[..2];
-        self.root.join("content").join(digest.algorithm_name()).join(shard).join(encoded)
+        self.root
+            .join("content")
+            .join(digest.algorithm_name())
+            .join(shard)
+            .join(encoded)
     }
 
     pub(super) fn part(&self, digest: &Digest) -> PathBuf {
-        self.fills().join(digest.algorithm_name()).join(format!("{}.part", digest.encoded()))
+        self.fills()
+            .join(digest.algorithm_name())
+            .join(format!("{}.part", digest.encoded()))
     }
 
     pub(super) fn catalog(&self) -> PathBuf {

@@ -79,7 +79,11 @@ impl Contents for DiskStore {
             ));
         }
         let (part, content) = (self.layout.part(digest), self.layout.content(digest));
-        Ok(Box::new(DiskPartial::create(digest.clone(), part, content)?))
+        Ok(Box::new(DiskPartial::create(
+            digest.clone(),
+            part,
+            content,
+        )?))
     }
 
     fn probe(&self) -> Result<(), StoreError> {

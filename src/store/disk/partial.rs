@@ -43,7 +43,13 @@ impl DiskPartial {
             .create_new(true)
             .open(&part)
             .map_err(|error| StoreError::io("create", part.display(), &error))?;
-        Ok(Self { digest, file: Arc::new(file), part, content, committed: AtomicBool::new(false) })
+        Ok(Self {
+            digest,
+            file: Arc::new(file),
+            part,
+            content,
+            committed: AtomicBool::new(false),
+        })
     }
 
     fn failed(&self, operation: &'static str, error: &io::Error) -> StoreError {
@@ -53,7 +59,9 @@ impl DiskPartial {
 
 impl Partial for DiskPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all_at(bytes, offset).map_err(|error| self.failed("write", &error))
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|error| self.failed("write", &error))
     }
 
     fn source(&self) -> Source {
@@ -61,9 +69,15 @@ impl Partial for DiskPartial {
     }
 
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
-        let size = self.file.metadata().map_err(|error| self.failed("stat", &error))?.len();
+        let size = self
+            .file
+            .metadata()
+            .map_err(|error| self.failed("stat", &error))?
+            .len();
         check_proof(verified, &self.digest, size)?;
-        self.file.sync_data().map_err(|error| self.failed("sync", &error))?;
+        self.file
+            .sync_data()
+            .map_err(|error| self.failed("sync", &error))?;
         make_parent(&self.content)?;
         fs::rename(&self.part, &self.content).map_err(|error| self.failed("rename", &error))?;
         // From here the content is visible; a failed sync of the folder costs at most a later miss.

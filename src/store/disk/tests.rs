@@ -19,11 +19,17 @@ fn keep(store: &DiskStore) -> Digest {
 }
 
 fn origin() -> Origin {
-    Origin { upstream: "docker.io".into(), repository: "library/alpine".parse().unwrap() }
+    Origin {
+        upstream: "docker.io".into(),
+        repository: "library/alpine".parse().unwrap(),
+    }
 }
 
 fn record_key() -> RecordKey {
-    RecordKey { origin: origin(), tag: "latest".parse().unwrap() }
+    RecordKey {
+        origin: origin(),
+        tag: "latest".parse().unwrap(),
+    }
 }
 
 fn files_below(folder: &Path) -> Vec<String> {
@@ -48,7 +54,10 @@ fn content_records_and_links_survive_a_restart() {
         size: 20,
         checked_at: 7,
     };
-    let link = Link { origin: origin(), digest: Digest::sha256_of(BYTES) };
+    let link = Link {
+        origin: origin(),
+        digest: Digest::sha256_of(BYTES),
+    };
     {
         let store = DiskStore::open(folder.path()).unwrap();
         keep(&store);
@@ -76,7 +85,10 @@ fn a_crash_in_the_midst_of_a_fill_leaves_nothing() {
     assert_eq!(files_below(&folder.path().join("fills")).len(), 1);
     let store = DiskStore::open(folder.path()).unwrap();
     assert!(store.open(&digest).unwrap().is_none());
-    assert_eq!(files_below(&folder.path().join("fills")), Vec::<String>::new());
+    assert_eq!(
+        files_below(&folder.path().join("fills")),
+        Vec::<String>::new()
+    );
     keep(&store);
 }
 
@@ -85,14 +97,23 @@ fn a_dropped_fill_removes_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = DiskStore::open(folder.path()).unwrap();
     drop(store.begin(&Digest::sha256_of(BYTES)).unwrap());
-    assert_eq!(files_below(&folder.path().join("fills")), Vec::<String>::new());
+    assert_eq!(
+        files_below(&folder.path().join("fills")),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    for gone in ["VERSION", "content", "fills", "catalog.redb", "content/sha256"] {
+    for gone in [
+        "VERSION",
+        "content",
+        "fills",
+        "catalog.redb",
+        "content/sha256",
+    ] {
         keep(&DiskStore::open(root).unwrap());
         let path = root.join(gone);
         match path.is_dir() {
@@ -110,7 +131,11 @@ fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
 fn an_unreadable_catalog_is_put_aside() {
     let folder = tempfile::tempdir().unwrap();
     let digest = keep(&DiskStore::open(folder.path()).unwrap());
-    fs::write(folder.path().join("catalog.redb"), b"not a database at all, but long enough").unwrap();
+    fs::write(
+        folder.path().join("catalog.redb"),
+        b"not a database at all, but long enough",
+    )
+    .unwrap();
     let store = DiskStore::open(folder.path()).unwrap();
     assert!(store.open(&digest).unwrap().is_some());
     assert!(folder.path().join("catalog.redb.broken").exists());
@@ -130,7 +155,12 @@ fn a_newer_layout_is_refused_in_words() {
     fs::write(folder.path().join("VERSION"), "2\n").unwrap();
     let error = DiskStore::open(folder.path()).err().unwrap();
     assert_eq!(error.kind(), StoreErrorKind::Version);
-    assert!(error.to_string().contains("layout is \"2\", this program knows 1"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("layout is \"2\", this program knows 1"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -139,5 +169,8 @@ fn a_digest_that_cannot_be_verified_is_never_kept() {
     let store = DiskStore::open(folder.path()).unwrap();
     let digest: Digest = "blake9:abcdef0123456789abcdef0123456789".parse().unwrap();
     assert!(store.open(&digest).unwrap().is_none());
-    assert_eq!(store.begin(&digest).err().unwrap().kind(), StoreErrorKind::Misuse);
+    assert_eq!(
+        store.begin(&digest).err().unwrap().kind(),
+        StoreErrorKind::Misuse
+    );
 }

@@ -1,0 +1,102 @@
+//! The operator's side: health, readiness, metrics. On a listener of its own, never the clients'.
+//!
+//! Takes a method and a path and gives a plain `http` response; how it travels is the server's matter.
+//! Absent so far: the cache API and the status page.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Response, StatusCode};
+use prometheus::{Encoder, Registry, TextEncoder};
+use serde_json::json;
+
+use crate::mirror::Mirror;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Answers the operator's requests.
+pub struct AdminApi {
+    mirror: Arc<Mirror>,
+    metrics: Registry,
+    offline: bool,
+}
+
+impl AdminApi {
+    /// The API over `mirror`, showing what is declared in `metrics`.
+    pub fn new(mirror: Arc<Mirror>, metrics: Registry, offline: bool) -> Self {
+        Self {
+            mirror,
+            metrics,
+            offline,
+        }
+    }
+
+    /// Answers one request. Never fails: an error is an answer too.
+    pub async fn answer(&self, method: &Method, path: &str) -> Response<Bytes> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            let mut response = document(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &json!({"error": "GET and HEAD only"}),
+            );
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            // Alive means: this process answers. Upstreams do not matter to it.
+            "/healthz" => document(StatusCode::OK, &json!({"status": "ok"})),
+            "/readyz" => self.ready().await,
+            "/metrics" => self.metrics(),
+            _ => {
+                let known =
+                    json!({"error": "not found", "known": ["/healthz", "/readyz", "/metrics"]});
+                document(StatusCode::NOT_FOUND, &known)
+            }
+        }
+    }
+
+    /// Ready means: new bytes can be kept. A mirror whose upstreams are out is ready: it serves what it has.
+    async fn ready(&self) -> Response<Bytes> {
+        let mirror = Arc::clone(&self.mirror);
+        let probe = tokio::task::spawn_blocking(move || mirror.probe_store()).await;
+        let reason = match probe {
+            Ok(Ok(())) => {
+                let state = json!({"status": "ready", "offline": self.offline});
+                return document(StatusCode::OK, &state);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store could not be asked".to_owned(),
+        };
+        document(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({"status": "not ready", "reason": reason}),
+        )
+    }
+
+    fn metrics(&self) -> Response<Bytes> {
+        let encoder = TextEncoder::new();
+        let mut text = Vec::new();
+        if let Err(error) = encoder.encode(&self.metrics.gather(), &mut text) {
+            let reason = json!({"error": error.to_string()});
+            return document(StatusCode::INTERNAL_SERVER_ERROR, &reason);
+        }
+        let mut response = Response::new(Bytes::from(text));
+        let format = HeaderValue::from_str(encoder.format_type());
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, format.unwrap_or(JSON));
+        response
+    }
+}
+
+fn document(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(format!("{value}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,227 @@
+//! The composition root: the one place that builds everything and hands it down.
+//!
+//! Read [`App::build`] and you know the program. No part makes another part for itself, and nothing is
+//! reached through a global: two apps live in one process without knowing of each other.
+
+mod admin_door;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use prometheus::Registry as MetricRegistry;
+use tokio::runtime::{Builder, Runtime};
+
+use self::admin_door::AdminDoor;
+use crate::admin::AdminApi;
+use crate::config::{Auth, Config, Upstream as UpstreamConfig};
+use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream};
+use crate::server::{
+    BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
+};
+use crate::store::{DiskStore, StoreError};
+use crate::upstream::{
+    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
+    Settings, Timeouts,
+};
+
+/// Threads that fetch, hash and write. Those that serve are as many as the machine has cores.
+const FETCH_THREADS: usize = 2;
+
+/// Connections to the operator's side: a few scrapers and probes.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Why the program cannot start, or had to stop. Each is one line that says what to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An upstream cannot be set up.
+    #[error("upstream {name}: {reason}")]
+    Upstream {
+        /// The upstream's name.
+        name: String,
+        /// What is wrong.
+        reason: BuildError,
+    },
+    /// A metric is declared twice: a fault of this program.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// No threads could be had.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] io::Error),
+    /// A listener failed while serving.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// Where an app listens. Known once it is built, also where the config asks for port 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// The clients' side.
+    pub registry: Vec<SocketAddr>,
+    /// The operator's side.
+    pub admin: SocketAddr,
+}
+
+/// A mirror put together and bound; connections wait until it [runs](App::run).
+pub struct App {
+    /// Serves clients. Dropped first: nothing new is asked for after it.
+    serve_runtime: Runtime,
+    /// Runs fills and asks upstreams, so that no thread that serves a hit ever hashes a miss.
+    fetch_runtime: Runtime,
+    listeners: Listeners,
+    addresses: Addresses,
+    grace: std::time::Duration,
+}
+
+impl App {
+    /// Builds a mirror as `config` describes it. Asks no upstream: it starts with no network at all.
+    pub fn build(config: &Config) -> Result<Self, AppError> {
+        let metrics = MetricRegistry::new();
+        let fetch_runtime = Builder::new_multi_thread()
+            .worker_threads(FETCH_THREADS)
+            .thread_name("fetch")
+            .enable_all()
+            .build()?;
+        let serve_runtime = Builder::new_multi_thread()
+            .thread_name("serve")
+            .enable_all()
+            .build()?;
+
+        let store = Arc::new(DiskStore::open(&config.store().path)?);
+        let mirror = Mirror::new(Parts {
+            upstreams: upstreams(config, &metrics)?,
+            store,
+            clock: Arc::new(SystemClock),
+            fetch_runtime: fetch_runtime.handle().clone(),
+            metrics: MirrorMetrics::new(&metrics)?,
+        });
+
+        let mut listeners = Listeners::default();
+        let registry_api = Arc::new(RegistryApi::new(
+            Arc::clone(&mirror),
+            namespaces(config.upstreams()),
+            ServerMetrics::new(&metrics)?,
+        ));
+        let limits = DoorLimits {
+            connections: config.server().max_connections,
+            ..DoorLimits::default()
+        };
+        let mut registry = Vec::new();
+        for &address in &config.server().listen {
+            registry.push(listeners.add(address, Arc::clone(&registry_api), limits)?);
+        }
+        let admin_api = AdminApi::new(mirror, metrics, config.offline());
+        let limits = DoorLimits {
+            connections: ADMIN_CONNECTIONS,
+            ..DoorLimits::default()
+        };
+        let admin = listeners.add(
+            config.admin().listen,
+            Arc::new(AdminDoor(admin_api)),
+            limits,
+        )?;
+
+        Ok(Self {
+            serve_runtime,
+            fetch_runtime,
+            listeners,
+            addresses: Addresses { registry, admin },
+            grace: config.server().shutdown_grace,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until the future that `stop` makes ends, then lets requests under way finish within the grace
+    /// period. Blocks; `stop` is called on the runtime, so that it can listen for signals.
+    pub fn run<F, S>(self, stop: S) -> Result<Drained, AppError>
+    where
+        F: Future<Output = ()>,
+        S: FnOnce() -> io::Result<F>,
+    {
+        let drained = self.serve_runtime.block_on(async {
+            let stop = stop()?;
+            Ok::<_, AppError>(self.listeners.serve(stop, self.grace).await?)
+        })?;
+        self.serve_runtime.shutdown_background();
+        // Fills under way are dropped here, and their files with them; what is content stays.
+        self.fetch_runtime
+            .shutdown_timeout(std::time::Duration::from_secs(1));
+        Ok(drained)
+    }
+}
+
+/// The ways to the declared upstreams, or offline to none.
+fn upstreams(
+    config: &Config,
+    metrics: &MetricRegistry,
+) -> Result<HashMap<Arc<str>, Upstream>, AppError> {
+    let metrics = UpstreamMetrics::new(metrics)?;
+    let made = config.upstreams().iter().map(|upstream| {
+        let name = upstream.name.as_str();
+        let registry: Arc<dyn Registry> = if config.offline() {
+            Arc::new(OfflineRegistry::new(name))
+        } else {
+            let made = HttpRegistry::new(&settings(upstream), &metrics);
+            Arc::new(made.map_err(|reason| AppError::Upstream {
+                name: name.to_owned(),
+                reason,
+            })?)
+        };
+        let tags = TagPolicy {
+            ttl: upstream.tags.ttl,
+            stale_if_error: upstream.tags.stale_if_error,
+        };
+        Ok((Arc::from(name), Upstream { registry, tags }))
+    });
+    made.collect()
+}
+
+fn settings(upstream: &UpstreamConfig) -> Settings {
+    let credentials = match &upstream.auth {
+        Auth::Anonymous => Credentials::Anonymous,
+        Auth::Own { username, password } => Credentials::Own {
+            username: username.clone(),
+            password: password.expose().to_owned(),
+        },
+    };
+    Settings {
+        name: upstream.name.as_str().to_owned(),
+        url: upstream.url.clone(),
+        credentials,
+        timeouts: Timeouts {
+            connect: upstream.timeouts.connect,
+            header: upstream.timeouts.header,
+            idle: upstream.timeouts.idle,
+        },
+        realms: upstream.realms.clone(),
+        private_redirects: Some(upstream.private_redirects),
+    }
+}
+
+/// Every name and alias clients may write.
+fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
+    let own = |upstream: &UpstreamConfig| Arc::<str>::from(upstream.name.as_str());
+    let names = upstreams.iter().flat_map(|upstream| {
+        let spoken = std::iter::once(&upstream.name).chain(&upstream.aliases);
+        spoken.map(move |name| (name.as_str().to_owned(), own(upstream)))
+    });
+    Namespaces::new(
+        names,
+        upstreams
+            .iter()
+            .find(|upstream| upstream.is_default)
+            .map(own),
+    )
+}

@@ -1,0 +1,108 @@
+//! One listener's way in: who gets a seat, how long anything may take, how large anything may be.
+//!
+//! Taken from pingora: accepted connections, the parser with its hygiene (RFC 9112 sections 3.2 and 6.3),
+//! the framing of request bodies, the head of the answer. Kept here: everything with a bound. pingora's
+//! limit on a head is 1 MiB, its time-outs are one per read and one per call to write, and it has none at
+//! all between requests.
+
+mod answer;
+mod connection;
+mod delivery;
+mod head;
+mod linger;
+mod request;
+mod send;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+use tokio::sync::{Semaphore, watch};
+
+use super::{Handler, Refusal};
+
+/// The bounds of a door. Every wait of a connection ends by one of them, or by the handler's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoorLimits {
+    /// The time a request has, from the first byte of its head to the last, however it trickles in; also
+    /// the time a new connection has for its first byte, and a request body for being discarded.
+    pub header_deadline: Duration,
+    /// The time a connection is kept for its next request.
+    pub idle: Duration,
+    /// The time a client may take none of the bytes waiting for it.
+    pub write_stall: Duration,
+    /// Connections at once. One more is answered [`Refusal::Crowded`] and closed.
+    pub connections: usize,
+    /// Bytes of a request line.
+    pub max_request_line: usize,
+    /// Bytes of a request head, its request line included.
+    pub max_head: usize,
+}
+
+impl Default for DoorLimits {
+    /// For clients in a data centre that pull images. RFC 9112 section 3 asks for request lines of at
+    /// least 8000 bytes.
+    fn default() -> Self {
+        Self {
+            header_deadline: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            write_stall: Duration::from_mins(1),
+            connections: 4096,
+            max_request_line: 8 * 1024,
+            max_head: 64 * 1024,
+        }
+    }
+}
+
+/// Serves plain HTTP/1.x connections with one [`Handler`].
+pub struct Door<H> {
+    handler: Arc<H>,
+    limits: DoorLimits,
+    /// One permit for each connection, held for as long as it lives.
+    seats: Semaphore,
+    /// Turns true when connections still at work must end at once. Every connection holds the door, and
+    /// with it this receiver.
+    cut: watch::Receiver<bool>,
+}
+
+impl<H: Handler> Door<H> {
+    /// A door to `handler`; its connections are dropped, whatever they do, when `cut` turns true or its
+    /// sender goes.
+    pub fn new(handler: Arc<H>, limits: DoorLimits, cut: watch::Receiver<bool>) -> Self {
+        Self {
+            handler,
+            limits,
+            seats: Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)),
+            cut,
+        }
+    }
+
+    async fn serve(&self, stream: Stream, stopping: ShutdownWatch) {
+        let Ok(_seat) = self.seats.try_acquire() else {
+            return connection::turn_away(self, stream, Refusal::Crowded).await;
+        };
+        connection::serve(self, stream, stopping).await;
+    }
+}
+
+#[async_trait]
+impl<H: Handler> ServerApp for Door<H> {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let mut cut = self.cut.clone();
+        tokio::select! {
+            () = self.serve(stream, shutdown.clone()) => {}
+            _ = cut.wait_for(|cut| *cut) => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,118 @@
+//! The life of one connection: request, answer, and again.
+
+use bytes::BytesMut;
+use http::Method;
+use pingora::protocols::Stream;
+use pingora::protocols::http::v1::server::HttpSession;
+use pingora::server::ShutdownWatch;
+use tokio::time::timeout;
+use tracing::{debug, error};
+
+use super::answer::{self, After};
+use super::delivery::Delivery;
+use super::head::{self, Head};
+use super::send::Broken;
+use super::{Door, linger, request};
+use crate::server::{Handler, Peer, Refusal};
+
+/// Serves requests one after the other until either side wants no more.
+pub(super) async fn serve<H: Handler>(
+    door: &Door<H>,
+    mut stream: Stream,
+    mut stopping: ShutdownWatch,
+) {
+    let peer = peer(&stream);
+    let limits = &door.limits;
+    let mut silence = limits.header_deadline;
+    let mut ahead = BytesMut::new();
+    loop {
+        let head = match head::read(&mut stream, ahead, silence, limits, &mut stopping).await {
+            Head::Read(head) => head,
+            Head::Quiet => return,
+            Head::Refused(refusal) => return turn_away(door, stream, refusal).await,
+        };
+        match exchange(door, stream, head, peer, &stopping).await {
+            Some(kept) => (stream, ahead) = kept,
+            None => return,
+        }
+        silence = limits.idle;
+    }
+}
+
+/// Answers a connection that gets no request through, and closes it.
+pub(super) async fn turn_away<H: Handler>(door: &Door<H>, stream: Stream, refusal: Refusal) {
+    refuse(door, HttpSession::new(stream), refusal).await;
+}
+
+/// Serves the request that begins with `head`. Gives the connection back if there may be another.
+async fn exchange<H: Handler>(
+    door: &Door<H>,
+    stream: Stream,
+    head: BytesMut,
+    peer: Option<Peer>,
+    stopping: &ShutdownWatch,
+) -> Option<(Stream, BytesMut)> {
+    let bound = door.limits.header_deadline;
+    let mut session = HttpSession::new(stream);
+    session.set_read_timeout(None);
+    session.set_pipelining_enabled(true);
+    session.set_pipelined_prefix(head);
+
+    let parsed = timeout(bound, request::parse(&mut session, peer)).await;
+    let request = match parsed.unwrap_or(Err(Refusal::HeadTooSlow)) {
+        Ok(request) => request,
+        Err(refusal) => {
+            refuse(door, session, refusal).await;
+            return None;
+        }
+    };
+    request::discard_body(&mut session, bound).await;
+
+    let method = request.method().clone();
+    let (response, ticket) = door.handler.handle(request).await;
+    let mut delivery = Delivery::new(&*door.handler, ticket, response.status());
+    if *stopping.borrow() {
+        session.set_server_keepalive(None);
+    }
+    let stall = door.limits.write_stall;
+    match answer::send(session, &method, response, stall, delivery.bytes()).await {
+        Ok(After::Open(stream, ahead)) => {
+            delivery.complete();
+            Some((stream, ahead))
+        }
+        Ok(After::Closing(stream)) => {
+            delivery.complete();
+            linger::close(stream).await;
+            None
+        }
+        Err(broken) => {
+            log(&broken);
+            None
+        }
+    }
+}
+
+async fn refuse<H: Handler>(door: &Door<H>, mut session: HttpSession, refusal: Refusal) {
+    session.set_server_keepalive(None);
+    let response = door.handler.refuse(refusal);
+    let stall = door.limits.write_stall;
+    // The method is not known for certain. A body too many does no harm: nothing follows it.
+    let sent = answer::send(session, &Method::GET, response, stall, &mut 0).await;
+    if let Ok(After::Open(stream, _) | After::Closing(stream)) = sent {
+        linger::close(stream).await;
+    }
+}
+
+fn log(broken: &Broken) {
+    match broken {
+        Broken::Client(error) => debug!(%error, "the client did not take the whole answer"),
+        Broken::Content(error) => error!(%error, "content could not be read while it was sent"),
+        Broken::Fill(error) => debug!(%error, "the fill ended before the answer did"),
+        Broken::Response => error!("a response has no length, or not its body's"),
+    }
+}
+
+fn peer(stream: &Stream) -> Option<Peer> {
+    let digest = stream.get_socket_digest()?;
+    digest.peer_addr()?.as_inet().copied().map(Peer)
+}

@@ -1,0 +1,137 @@
+//! The bytes of each kind of body, from where they are to the wire.
+
+use std::io;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use super::wire::Wire;
+use crate::mirror::{FillError, Follower};
+use crate::oci::ByteRange;
+use crate::server::Body;
+use crate::store::Source;
+
+/// Bytes on their way at once, for each body. Larger buffers cost more than they bring: this one stays in
+/// the processor's cache between the read and the write.
+const CHUNK: usize = 64 * 1024;
+
+/// Why a body ended before its end. The connection is worth nothing any more.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The client left, or took nothing for too long.
+    Client(io::Error),
+    /// Content could not be read, or has fewer bytes than its range.
+    Content(io::Error),
+    /// The fill ended badly.
+    Fill(FillError),
+    /// The response states no length, or another than its body's: a defect of the handler.
+    Response,
+}
+
+/// Sends all of `body`, which has exactly as many bytes as the wire expects, or fails.
+pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> {
+    match body {
+        Body::Empty => {}
+        Body::Bytes(bytes) => wire.write(&bytes).await.map_err(Broken::Client)?,
+        Body::Content(content, range) => send_range(content.source(), range, wire).await?,
+        Body::Follow(follower) => follow(follower, wire).await?,
+    }
+    wire.flush().await.map_err(Broken::Client)
+}
+
+/// What content is read from: [`Source`], which has a twin in the tests whose pages are never in memory.
+trait Pages: Clone + Send + 'static {
+    /// Reads without waiting for the disk, or fails with [`io::ErrorKind::WouldBlock`].
+    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Reads, and may wait.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Pages for Source {
+    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read_at(self, offset, buffer)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::read_at(self, offset, buffer)
+    }
+}
+
+async fn send_range(
+    pages: &impl Pages,
+    range: ByteRange,
+    wire: &mut Wire<'_>,
+) -> Result<(), Broken> {
+    let mut buffer = vec![0; chunk(range.len())];
+    let mut at = range.start;
+    while at < range.end {
+        let want = chunk(range.end - at);
+        let read = read_at(pages, at, want, &mut buffer)
+            .await
+            .map_err(Broken::Content)?;
+        wire.write(&buffer[..read]).await.map_err(Broken::Client)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// Reads up to `want` bytes, at least one. What is in the page cache is read on the spot; only what the disk
+/// has to bring goes to a thread that may block.
+async fn read_at(
+    pages: &impl Pages,
+    offset: u64,
+    want: usize,
+    buffer: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let read = match pages.try_read_at(offset, &mut buffer[..want]) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let pages = pages.clone();
+            let mut lent = std::mem::take(buffer);
+            let (read, returned) = spawn_blocking(move || {
+                let read = pages.read_at(offset, &mut lent[..want]);
+                (read, lent)
+            })
+            .await?;
+            *buffer = returned;
+            read
+        }
+        read => read,
+    }?;
+    if read == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(read)
+}
+
+/// What a fill is read through: [`Follower`], which has a twin in the tests that gives what it is told to.
+trait Chunks {
+    /// The next bytes, at most `most`; `None` after the last.
+    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError>;
+}
+
+impl Chunks for Follower {
+    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
+        Self::next(self, most).await
+    }
+}
+
+async fn follow(mut chunks: impl Chunks, wire: &mut Wire<'_>) -> Result<(), Broken> {
+    loop {
+        // What the client can have, it gets before the wait: the head with the first turn.
+        wire.flush().await.map_err(Broken::Client)?;
+        match chunks.next(CHUNK).await.map_err(Broken::Fill)? {
+            Some(bytes) if bytes.len() as u64 <= wire.left() => {
+                wire.write(&bytes).await.map_err(Broken::Client)?;
+            }
+            None if wire.left() == 0 => return Ok(()),
+            _ => return Err(Broken::Response),
+        }
+    }
+}
+
+fn chunk(length: u64) -> usize {
+    usize::try_from(length).map_or(CHUNK, |length| length.min(CHUNK))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Listeners from bind to the last connection: pingora's accept loops, without its process.
+//!
+//! pingora's `Server` owns the process: it forks, catches signals, panics on a port that is taken, sleeps
+//! through a fixed grace period and exits. Here the sockets are bound first, by [`Listeners::add`], so that
+//! what is wrong is an error and the address is known (also for port 0); they are then handed to pingora's
+//! listening services as inherited ones, and [`Listeners::serve`] returns when the last connection has gone.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::Fds;
+use pingora::services::listening::Service;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{Door, DoorLimits, Handler};
+
+/// Heads are read into buffers of their own, without one per connection; answers are gathered so that a
+/// head and a small body leave together.
+const BUFFERS: (usize, usize) = (0, 4096);
+/// The time connections have to fall when they are cut: only a handler that blocks its thread needs it.
+const FALL: Duration = Duration::from_secs(1);
+
+/// A listener that cannot be had.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    /// The address asked for.
+    pub address: SocketAddr,
+    /// Why not: taken, not permitted, not ours.
+    pub source: io::Error,
+}
+
+/// A listener that ended although nobody asked it to.
+#[derive(Debug, Error)]
+#[error("a listener failed: {0}")]
+pub struct ServeError(String);
+
+/// How the last connections ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Each with its answer, or idle.
+    Whole,
+    /// The grace period was over and some were cut short.
+    CutShort,
+}
+
+/// Bound sockets, each with its handler, not yet accepting.
+///
+/// Connections made in the meantime wait in the kernel's queue.
+pub struct Listeners {
+    bound: Vec<Bound>,
+    /// Turns true when no new request may begin. Every accept loop and every connection holds a receiver
+    /// for as long as it lives, so the end of all is the end of the channel.
+    stop: watch::Sender<bool>,
+    /// Turns true when connections still at work must end at once.
+    cut: watch::Sender<bool>,
+}
+
+struct Bound {
+    address: SocketAddr,
+    listener: TcpListener,
+    service: Box<dyn pingora::services::Service>,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self {
+            bound: Vec::new(),
+            stop: watch::Sender::new(false),
+            cut: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Listeners {
+    /// Binds `address` for `handler` and returns the address it has: with port 0 the kernel chooses one.
+    pub fn add<H: Handler>(
+        &mut self,
+        address: SocketAddr,
+        handler: Arc<H>,
+        limits: DoorLimits,
+    ) -> Result<SocketAddr, BindError> {
+        let failed = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+
+        let door = Door::new(handler, limits, self.cut.subscribe());
+        let mut service = Service::new(format!("door {address}"), door);
+        let (read, write) = BUFFERS;
+        let endpoint = ListenerConfig::tcp(address.to_string());
+        service.add_listener(endpoint.l4_buffer(L4BufferSettings::new(read, write)));
+        self.bound.push(Bound {
+            address,
+            listener,
+            service: Box::new(service),
+        });
+        Ok(address)
+    }
+
+    /// The addresses bound so far, in the order they were added.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.bound.iter().map(|bound| bound.address)
+    }
+
+    /// Accepts and serves until `stop` ends. Then, in this order: the sockets close, idle connections
+    /// close, requests under way have `grace` to be answered, and what is left is cut.
+    ///
+    /// Connections run on the runtime of the caller. When this returns they have all ended and their
+    /// handlers have heard of it.
+    ///
+    /// # Errors
+    /// When a listener fails. The others are stopped in the same way first.
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> Result<Drained, ServeError> {
+        let mut accepting = JoinSet::new();
+        for bound in self.bound {
+            accepting.spawn(accept(bound, self.stop.subscribe()));
+        }
+        let failure = tokio::select! {
+            () = stop => None,
+            Some(ended) = accepting.join_next() => Some(match ended {
+                Ok(()) => "it stopped accepting".to_owned(),
+                Err(error) => error.to_string(),
+            }),
+        };
+        self.stop.send_replace(true);
+        while accepting.join_next().await.is_some() {}
+
+        let drained = if timeout(grace, self.stop.closed()).await.is_ok() {
+            Drained::Whole
+        } else {
+            self.cut.send_replace(true);
+            // Bounded, and not checked: there is nothing left to do about a thread that is stuck.
+            let _ = timeout(FALL, self.stop.closed()).await;
+            Drained::CutShort
+        };
+        failure.map_or(Ok(drained), |failure| Err(ServeError(failure)))
+    }
+}
+
+async fn accept(mut bound: Bound, stopping: watch::Receiver<bool>) {
+    let mut inherited = Fds::new();
+    // pingora takes the socket from here, by its address, and owns it from then on.
+    inherited.add(bound.address.to_string(), bound.listener.into_raw_fd());
+    let inherited = Arc::new(Mutex::new(inherited));
+    bound
+        .service
+        .start_service(Some(inherited), stopping, 1)
+        .await;
+}
+
+#[cfg(test)]
+mod tests;

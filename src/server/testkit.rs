@@ -1,0 +1,176 @@
+//! A handler that does what the test says and remembers what it was told, and a client of few words.
+#![allow(clippy::unwrap_used)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Request, Response};
+use pingora::apps::ServerApp;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::oci::{ByteRange, Digest, Verifier};
+use crate::server::{Body, Door, DoorLimits, Handler, Refusal, Sent};
+use crate::store::{Contents, MemoryStore};
+
+/// A response whose body is a range of `bytes`, as content.
+pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<Body> {
+    let digest = Digest::sha256_of(bytes);
+    let partial = MemoryStore::default().begin(&digest).unwrap();
+    partial.write_at(0, bytes).unwrap();
+    let verified = Verifier::verify(&digest, bytes).unwrap().unwrap();
+    let content = partial.commit(&verified).unwrap();
+    Response::new(Body::Content(content, ByteRange { start, end }))
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// Answers as told; reports each answer's end together with its path.
+pub(crate) struct Script {
+    answer: Box<dyn Fn(Request<()>) -> Answering + Send + Sync>,
+    sent: mpsc::UnboundedSender<(String, Sent)>,
+}
+
+/// Where a [`Script`] reports to.
+pub(crate) type Reports = mpsc::UnboundedReceiver<(String, Sent)>;
+
+impl Script {
+    pub(crate) fn new<F, A>(answer: F) -> (Arc<Self>, Reports)
+    where
+        F: Fn(Request<()>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (sent, reports) = mpsc::unbounded_channel();
+        let answer = Box::new(move |request| -> Answering { Box::pin(answer(request)) });
+        (Arc::new(Self { answer, sent }), reports)
+    }
+
+    /// Answers with the request: `METHOD target host`.
+    pub(crate) fn echo() -> (Arc<Self>, Reports) {
+        Self::new(|request| async move {
+            let host = request.headers().get("host");
+            let host = host.map_or("-", |host| host.to_str().unwrap());
+            let text = format!("{} {} {host}", request.method(), request.uri());
+            Response::new(text.into_bytes().into())
+        })
+    }
+
+    /// Gives the same response to every request.
+    pub(crate) fn always(
+        response: impl Fn() -> Response<Body> + Send + Sync + 'static,
+    ) -> (Arc<Self>, Reports) {
+        Self::new(move |_| std::future::ready(response()))
+    }
+}
+
+#[async_trait]
+impl Handler for Script {
+    type Ticket = String;
+
+    async fn handle(&self, request: Request<()>) -> (Response<Body>, String) {
+        let path = request.uri().path().to_owned();
+        ((self.answer)(request).await, path)
+    }
+
+    fn sent(&self, path: String, sent: Sent) {
+        // A test that does not look at the reports has dropped their other end.
+        let _ = self.sent.send((path, sent));
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        let mut response = Response::new(format!("refused: {refusal:?}").into_bytes().into());
+        *response.status_mut() = refusal.status();
+        response
+    }
+}
+
+/// One client on a connection.
+pub(crate) struct Client<S>(pub(crate) S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Sends a GET that keeps the connection.
+    pub(crate) async fn get(&mut self, target: &str) {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+    }
+
+    /// The next head, without the empty line.
+    pub(crate) async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// The next answer with a body of the length its head states.
+    pub(crate) async fn answer(&mut self) -> (String, String) {
+        let head = self.head().await;
+        let length = field(&head, "content-length").unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await.unwrap();
+        (head, String::from_utf8(body).unwrap())
+    }
+
+    /// All that still comes, until the connection ends.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.unwrap();
+        String::from_utf8(rest).unwrap()
+    }
+}
+
+/// A field of a head.
+pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+    Some(value)
+}
+
+/// A connection in memory to a door of its own.
+pub(crate) struct Visit {
+    pub(crate) client: Client<DuplexStream>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) cut: watch::Sender<bool>,
+    pub(crate) served: JoinHandle<()>,
+}
+
+impl Visit {
+    pub(crate) fn new(handler: &Arc<Script>) -> Self {
+        Self::with(handler, DoorLimits::default(), 64 * 1024)
+    }
+
+    /// A visit with as many bytes in flight as `room`.
+    pub(crate) fn with(handler: &Arc<Script>, limits: DoorLimits, room: usize) -> Self {
+        let (client, stream) = duplex(room);
+        let (stop, stopping) = watch::channel(false);
+        let (cut, cutting) = watch::channel(false);
+        let door = Arc::new(Door::new(Arc::clone(handler), limits, cutting));
+        let served = tokio::spawn(async move {
+            assert!(
+                door.process_new(Box::new(stream), &stopping)
+                    .await
+                    .is_none()
+            );
+        });
+        Self {
+            client: Client(client),
+            stop,
+            cut,
+            served,
+        }
+    }
+
+    /// All that a client gets that sends `bytes` and waits.
+    pub(crate) async fn talk(handler: &Arc<Script>, bytes: impl AsRef<[u8]>) -> String {
+        let mut visit = Self::new(handler);
+        visit.client.send(bytes).await;
+        visit.client.rest().await
+    }
+}
