@@ -15,8 +15,10 @@ use self::args::{Args, Command, ConfigCommand};
 pub fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve { config } => serve::run(&config),
-        Command::Config {
-            command: ConfigCommand::Check { config },
-        } => config_check::run(&config),
+        Command::Config { command } => match command {
+            ConfigCommand::Check { file, config } => {
+                config_check::run(&file.or(config).unwrap_or_default())
+            }
+        },
     }
 }
