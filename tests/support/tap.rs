@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 
 use connection::Connection;
@@ -54,6 +54,8 @@ pub(crate) struct Crossing {
 #[derive(Debug)]
 pub(crate) struct Tap {
     address: SocketAddr,
+    /// Bound and never listening: when the tap is closed nobody else gets its port, and whoever connects is refused.
+    _reserved: TcpSocket,
     watched: Arc<Watched>,
     listening: JoinHandle<()>,
 }
@@ -71,11 +73,10 @@ struct Watched {
 
 impl Tap {
     /// A tap before the upstream at `target`.
-    pub(crate) async fn before(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a port for the tap");
-        let address = listener.local_addr().expect("the tap's address");
+    pub(crate) fn before(target: SocketAddr) -> Self {
+        let reserved = socket((Ipv4Addr::LOCALHOST, 0).into());
+        let address = reserved.local_addr().expect("the tap's address");
+        let listener = socket(address).listen(1024).expect("a tap that listens");
         let watched = Arc::new(Watched {
             target,
             requests: Mutex::default(),
@@ -84,6 +85,7 @@ impl Tap {
         let listening = tokio::spawn(listen(listener, Arc::clone(&watched)));
         Self {
             address,
+            _reserved: reserved,
             watched,
             listening,
         }
@@ -187,6 +189,16 @@ impl Watched {
         });
         triggers
     }
+}
+
+/// A socket at this address, which others may be bound to as well, as long as only one listens.
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .set_reuseaddr(true)
+        .and_then(|()| socket.bind(address))
+        .expect("a port for the tap");
+    socket
 }
 
 async fn listen(listener: TcpListener, watched: Arc<Watched>) {

@@ -17,7 +17,7 @@ impl Upstream {
     /// Starts both.
     pub(crate) async fn start(access: Access) -> Self {
         let registry = Registry::start(access).await;
-        let tap = Tap::before(registry.address()).await;
+        let tap = Tap::before(registry.address());
         Self { registry, tap }
     }
 
