@@ -245,7 +245,7 @@ async fn pulls_on_with_the_upstream_gone() {
     };
     within(
         "pulls with the upstream gone",
-        Duration::from_mins(1),
+        Duration::from_mins(3),
         pulls,
     )
     .await;
