@@ -43,8 +43,8 @@ mod tests {
     use super::*;
 
     const POLICY: TagPolicy = TagPolicy {
-        ttl: Duration::from_secs(60),
-        stale_if_error: Duration::from_secs(600),
+        ttl: Duration::from_mins(1),
+        stale_if_error: Duration::from_mins(10),
     };
 
     #[test]

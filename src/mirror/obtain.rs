@@ -138,9 +138,11 @@ impl Mirror {
                 (Joined::new(fill, fetcher), Outcome::Join, own)
             }
             Entered::Content(content) => {
-                let outcome = match self.linked(link) {
-                    true => Outcome::Hit,
-                    false => self.prove(link).await.map(|_| Outcome::Revalidated)?,
+                let outcome = if self.linked(link) {
+                    Outcome::Hit
+                } else {
+                    self.prove(link).await?;
+                    Outcome::Revalidated
                 };
                 let value = Blob::Content(content);
                 return Ok(Attempt::Answer(Answer { value, outcome }));

@@ -7,7 +7,7 @@ use super::freshness::{Freshness, freshness};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{Digest, Reference};
 use crate::store::{Record, RecordKey};
-use crate::upstream::{ErrorKind, ManifestHead, UpstreamError};
+use crate::upstream::{ErrorKind, ManifestHead};
 
 pub(super) type Resolved = Answer<Record>;
 
@@ -64,7 +64,6 @@ impl Mirror {
             .await;
         let record = match head {
             Ok(head) => self.record_of(key, head).await?,
-            Err(error) if refuses_head(&error) => self.record_by_get(key).await?,
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::NotFound { .. }) && old.is_some() {
                     self.forget(key).await;
@@ -111,7 +110,7 @@ impl Mirror {
         Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
     }
 
-    /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD fails or has no digest.
+    /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD has no digest.
     async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
         let registry = &self.upstream(&key.origin.upstream)?.registry;
         let reference = Reference::Tag(key.tag.clone());
@@ -156,11 +155,6 @@ impl Mirror {
             tracing::warn!(%error, "record not forgotten");
         }
     }
-}
-
-/// HEAD is not allowed, or not known: then GET may still be.
-fn refuses_head(error: &UpstreamError) -> bool {
-    matches!(error.kind(), ErrorKind::Status(405 | 501))
 }
 
 /// Whether an older record may answer in upstream's place, and why. Offline there is nobody to ask, ever:

@@ -12,7 +12,7 @@ use super::answers::{self, Wanted};
 use super::errors::{self, Asked};
 use super::metrics::ServerMetrics;
 use super::route::{NO_UPSTREAM, Namespaces, Route, listing_query};
-use super::{Body, Handler, Peer, Refusal, Sent};
+use super::{Body, End, Handler, Peer, Refusal, Sent};
 use crate::mirror::{Answer, Mirror, MirrorError, Outcome, Who};
 use crate::oci::{Digest, Endpoint, ErrorCode, Reference, Repository};
 use crate::upstream::Listing;
@@ -174,6 +174,16 @@ fn check_page_size(query: Option<&str>) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The outcome in the end: an answer that broke on its way is an error, whatever its head said. What follows
+/// a fill breaks with upstream, what is content breaks with the disk.
+fn outcome_of(begun: Outcome, end: End) -> Outcome {
+    match (end, begun) {
+        (End::Broken, Outcome::Miss | Outcome::Join) => Outcome::Error(Who::Upstream),
+        (End::Broken, _) => Outcome::Error(Who::Store),
+        (End::Whole | End::Left, begun) => begun,
+    }
+}
+
 /// The metric's word for an endpoint.
 fn kind(endpoint: &Endpoint) -> &'static str {
     match endpoint {
@@ -234,8 +244,9 @@ impl Handler for RegistryApi {
     }
 
     fn sent(&self, ticket: Ticket, sent: Sent) {
+        let outcome = outcome_of(ticket.outcome, sent.end);
         self.metrics
-            .count(&ticket.upstream, ticket.kind, ticket.outcome, &sent);
+            .count(&ticket.upstream, ticket.kind, outcome, &sent);
         tracing::info!(
             target: "access",
             client = ticket.peer.map(|peer| tracing::field::display(peer.0)),
@@ -243,10 +254,10 @@ impl Handler for RegistryApi {
             path = ticket.path,
             upstream = %ticket.upstream,
             status = sent.status.as_u16(),
-            outcome = ticket.outcome.word(),
-            why = ticket.outcome.why(),
+            outcome = outcome.word(),
+            why = outcome.why(),
             bytes = sent.bytes,
-            complete = sent.complete,
+            end = sent.end.word(),
             duration_ms = u64::try_from(ticket.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );

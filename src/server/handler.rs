@@ -40,9 +40,31 @@ pub struct Sent {
     pub status: StatusCode,
     /// Bytes of the body handed to the connection; 0 for a HEAD.
     pub bytes: u64,
-    /// Whether the whole answer was handed to the connection. The client may still have left before
-    /// reading it: no server can know that.
-    pub complete: bool,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The whole answer was handed to the connection. The client may still have left before reading it: no
+    /// server can know that.
+    Whole,
+    /// The client left or took nothing for too long, or the connection was cut when the process ended.
+    Left,
+    /// The body broke on our side: the fill failed, or content could not be read.
+    Broken,
+}
+
+impl End {
+    /// One word for the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Left => "left",
+            Self::Broken => "broken",
+        }
+    }
 }
 
 /// Why a door turns a client away before there is a request to handle.

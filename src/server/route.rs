@@ -101,7 +101,7 @@ impl Namespaces {
             (None, None, None) => return Err(RouteError::NoDefault),
         };
         let endpoint = in_library(&upstream, endpoint);
-        self.refuse_foreign_host(&upstream, &endpoint)?;
+        refuse_foreign_host(&upstream, &endpoint)?;
         Ok(Route {
             upstream,
             endpoint,
@@ -148,20 +148,20 @@ impl Namespaces {
             None => Err(RouteError::NotTheApi),
         }
     }
+}
 
-    /// A host in front of a repository of Docker Hub, whose own names have no dots there, is an upstream that
-    /// the operator did not declare: asking Hub for it could only mislead.
-    fn refuse_foreign_host(&self, upstream: &str, endpoint: &Endpoint) -> Result<(), RouteError> {
-        let Some(repository) = endpoint.repository() else {
-            return Ok(());
-        };
-        let first = repository.first_component();
-        let host = first.contains(['.', ':']) && !repository.is_single_component();
-        if upstream == DOCKER_HUB && host {
-            return Err(RouteError::Undeclared(first.to_owned()));
-        }
-        Ok(())
+/// A host in front of a repository of Docker Hub, whose own names have no dots there, is an upstream that
+/// the operator did not declare: asking Hub for it could only mislead.
+fn refuse_foreign_host(upstream: &str, endpoint: &Endpoint) -> Result<(), RouteError> {
+    let Some(repository) = endpoint.repository() else {
+        return Ok(());
+    };
+    let first = repository.first_component();
+    let host = first.contains(['.', ':']) && !repository.is_single_component();
+    if upstream == DOCKER_HUB && host {
+        return Err(RouteError::Undeclared(first.to_owned()));
     }
+    Ok(())
 }
 
 /// The `ns` of a query, percent-decoded; the first one counts.
@@ -186,9 +186,10 @@ fn is_ns(pair: &str) -> bool {
 
 /// A port's colon may come encoded.
 fn decoded_colon(component: &str) -> Cow<'_, str> {
-    match component.contains('%') {
-        true => Cow::Owned(component.replace("%3A", ":").replace("%3a", ":")),
-        false => Cow::Borrowed(component),
+    if component.contains('%') {
+        Cow::Owned(component.replace("%3A", ":").replace("%3a", ":"))
+    } else {
+        Cow::Borrowed(component)
     }
 }
 

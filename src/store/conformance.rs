@@ -11,8 +11,10 @@ use crate::oci::{Digest, MediaType, Verified, Verifier};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
+type Case = (&'static str, fn(&dyn Store) -> Outcome);
+
 /// The suite: name and case. Each case brings digests of its own and may run on a used store.
-pub(crate) const CASES: &[(&str, fn(&dyn Store) -> Outcome)] = &[
+pub(crate) const CASES: &[Case] = &[
     ("absent_content_is_none", absent_content_is_none),
     ("committed_content_reads_back", committed_content_reads_back),
     ("empty_content_is_content", empty_content_is_content),

@@ -1,5 +1,6 @@
 //! One error for the room: which operation, on what, and what kind of trouble.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl StoreError {
     }
 
     /// An error of the operating system. `operation` is a verb ("rename"), `target` what it was done to.
-    pub fn io(operation: &'static str, target: impl ToString, error: &io::Error) -> Self {
+    pub fn io(operation: &'static str, target: impl fmt::Display, error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreErrorKind::Full,
             io::ErrorKind::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
-use super::state::{FillError, Phase};
+use super::state::{FillError, Phase, State};
 use super::table::{Fill, FillTable};
-use crate::oci::{ByteRange, Reference, Verified, Verifier};
-use crate::store::{Content, Link, Origin, Partial, Store, StoreError, StoreErrorKind};
+use super::work::Work;
+use crate::oci::{Reference, Verified};
+use crate::store::{Content, Link, Origin, Store, StoreError};
 use crate::upstream::{BlobBody, Registry, UpstreamError};
 
 /// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
@@ -41,16 +43,6 @@ pub(in crate::mirror) struct Fetcher {
     pub(in crate::mirror) runtime: Handle,
 }
 
-/// The unverified bytes of a fill and the hash of their prefix: with the fetch while one runs.
-pub(super) struct Work {
-    partial: Arc<dyn Partial>,
-    verifier: Verifier,
-    /// Bytes written and hashed: the whole prefix.
-    cursor: u64,
-    /// Bytes the followers know of.
-    published: u64,
-}
-
 impl Fetcher {
     /// Begins a fetch for `fill`. The caller has begun or claimed the fill: there is no other fetch.
     pub(in crate::mirror) fn begin(self, fill: Arc<Fill>) {
@@ -79,7 +71,7 @@ impl Fetcher {
 
     /// Receives until the end and proves the digest.
     async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
-        let from = guard.work.as_ref().map_or(0, |work| work.cursor);
+        let from = guard.work.as_ref().map_or(0, Work::cursor);
         if guard.fill.count_fetch() > FETCHES_PER_FILL {
             return Err(FillError::Abandoned);
         }
@@ -87,43 +79,24 @@ impl Fetcher {
         guard.adopt_size(body.size)?;
         let work = match &mut guard.work {
             Some(work) => work,
-            none => none.insert(self.new_work(&guard.fill)?),
+            none => none.insert(Work::begin(&*self.store, guard.fill.digest())?),
         };
         guard
             .fill
             .state()
-            .send_modify(|state| state.source = Some(work.partial.source()));
+            .send_modify(|state| state.source = Some(work.source()));
 
         // An upstream that does not know ranges sends again what is already here.
-        let mut again = from.saturating_sub(body.offset);
-        loop {
-            let next = match body.stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    work.publish(&guard.fill);
-                    body.stream.next().await
-                }
-            };
-            let Some(chunk) = next else { break };
-            let mut chunk = chunk?;
-            let skipped = usize::try_from(again)
-                .unwrap_or(usize::MAX)
-                .min(chunk.len());
-            again -= skipped as u64;
-            work.take(chunk.split_off(skipped), body.size)?;
-            if work.cursor - work.published >= PUBLISH_EVERY {
-                work.publish(&guard.fill);
-            }
+        let again = from.saturating_sub(body.offset);
+        let received = receive(&mut body, again, work, guard.fill.state()).await;
+        // Also before an error: followers may have all that came.
+        work.publish(guard.fill.state());
+        received?;
+        if let Some(announced) = body.size.filter(|&size| size != work.cursor()) {
+            let sent = work.cursor();
+            return Err(FillError::Length { announced, sent });
         }
-        work.publish(&guard.fill);
-        if let Some(announced) = body.size.filter(|&size| size != work.cursor) {
-            return Err(FillError::Length {
-                announced,
-                sent: work.cursor,
-            });
-        }
-        let verified = work.verifier.clone().finish()?;
-        Ok(verified)
+        Ok(work.verified()?)
     }
 
     async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
@@ -147,25 +120,6 @@ impl Fetcher {
         })
     }
 
-    fn new_work(&self, fill: &Fill) -> Result<Work, StoreError> {
-        let partial = Arc::from(self.store.begin(fill.digest())?);
-        let verifier = fill.digest().verifier().ok_or_else(|| {
-            let digest = fill.digest().to_string();
-            StoreError::new(
-                StoreErrorKind::Misuse,
-                "verify",
-                digest,
-                "unknown algorithm",
-            )
-        })?;
-        Ok(Work {
-            partial,
-            verifier,
-            cursor: 0,
-            published: 0,
-        })
-    }
-
     /// Releases the last bytes, commits, remembers the link, and only then leaves the table.
     async fn keep(&self, mut guard: Guard, verified: Verified) {
         let size = verified.size();
@@ -173,7 +127,7 @@ impl Fetcher {
             state.size = Some(size);
             state.phase = Phase::Verified;
         });
-        let Some(partial) = guard.work.as_ref().map(|work| Arc::clone(&work.partial)) else {
+        let Some(partial) = guard.work.as_ref().map(Work::partial) else {
             return;
         };
         let link = Link {
@@ -191,7 +145,7 @@ impl Fetcher {
             Ok(Ok(_)) => {}
             // The clients have right bytes; only the next one pays.
             Ok(Err(error)) => {
-                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept")
+                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept");
             }
             Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
         }
@@ -199,31 +153,29 @@ impl Fetcher {
     }
 }
 
-impl Work {
-    /// Writes and hashes the next bytes of the prefix. What exceeds the announced size is an error at once.
-    fn take(&mut self, bytes: Bytes, size: Option<u64>) -> Result<(), FillError> {
-        let end = self.cursor + bytes.len() as u64;
-        if let Some(announced) = size.filter(|&size| end > size) {
-            return Err(FillError::Length {
-                announced,
-                sent: end,
-            });
-        }
-        self.partial.write_at(self.cursor, &bytes)?;
-        self.verifier.update(&bytes);
-        self.cursor = end;
-        Ok(())
-    }
-
-    /// Tells the followers of all bytes written so far.
-    fn publish(&mut self, fill: &Fill) {
-        if self.cursor > self.published {
-            let new = ByteRange {
-                start: self.published,
-                end: self.cursor,
-            };
-            fill.state().send_modify(|state| state.present.insert(new));
-            self.published = self.cursor;
+/// Takes in the body to its end, but for its first `again` bytes.
+async fn receive(
+    body: &mut BlobBody,
+    mut again: u64,
+    work: &mut Work,
+    state: &watch::Sender<State>,
+) -> Result<(), FillError> {
+    loop {
+        let ready = body.stream.next().now_or_never();
+        let next = if let Some(next) = ready {
+            next
+        } else {
+            // About to wait: the followers get what is here first.
+            work.publish(state);
+            body.stream.next().await
+        };
+        let Some(chunk) = next else { return Ok(()) };
+        let chunk = chunk?;
+        let skipped = usize::try_from(again).map_or(chunk.len(), |again| again.min(chunk.len()));
+        again -= skipped as u64;
+        work.take(&chunk[skipped..], body.size)?;
+        if work.unpublished() >= PUBLISH_EVERY {
+            work.publish(state);
         }
     }
 }

@@ -21,6 +21,7 @@ mod fetch;
 mod follower;
 mod state;
 mod table;
+mod work;
 
 pub use follower::{Follower, Joined};
 pub use state::FillError;

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use prometheus::IntGauge;
 use tokio::sync::watch;
 
-use super::fetch::Work;
 use super::state::{Phase, State};
+use super::work::Work;
 use crate::oci::Digest;
 use crate::store::{Content, Contents, Origin, StoreError};
 

@@ -13,7 +13,7 @@ use super::delivery::Delivery;
 use super::head::{self, Head};
 use super::send::Broken;
 use super::{Door, linger, request};
-use crate::server::{Handler, Peer, Refusal};
+use crate::server::{End, Handler, Peer, Refusal};
 
 /// Serves requests one after the other until either side wants no more.
 pub(super) async fn serve<H: Handler>(
@@ -77,16 +77,17 @@ async fn exchange<H: Handler>(
     let stall = door.limits.write_stall;
     match answer::send(session, &method, response, stall, delivery.bytes()).await {
         Ok(After::Open(stream, ahead)) => {
-            delivery.complete();
+            delivery.end(End::Whole);
             Some((stream, ahead))
         }
         Ok(After::Closing(stream)) => {
-            delivery.complete();
+            delivery.end(End::Whole);
             linger::close(stream).await;
             None
         }
         Err(broken) => {
             log(&broken);
+            delivery.end(end_of(&broken));
             None
         }
     }
@@ -109,6 +110,13 @@ fn log(broken: &Broken) {
         Broken::Content(error) => error!(%error, "content could not be read while it was sent"),
         Broken::Fill(error) => debug!(%error, "the fill ended before the answer did"),
         Broken::Response => error!("a response has no length, or not its body's"),
+    }
+}
+
+fn end_of(broken: &Broken) -> End {
+    match broken {
+        Broken::Client(_) => End::Left,
+        Broken::Content(_) | Broken::Fill(_) | Broken::Response => End::Broken,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::server::{Handler, Sent};
+use crate::server::{End, Handler, Sent};
 
 /// Tells the handler when it is dropped, by whatever end: an answer sent, a client gone, a task cancelled.
 pub(super) struct Delivery<'a, H: Handler> {
@@ -16,7 +16,7 @@ impl<'a, H: Handler> Delivery<'a, H> {
         let sent = Sent {
             status,
             bytes: 0,
-            complete: false,
+            end: End::Left,
         };
         Self {
             handler,
@@ -30,9 +30,9 @@ impl<'a, H: Handler> Delivery<'a, H> {
         &mut self.sent.bytes
     }
 
-    /// Ends the delivery well.
-    pub(super) fn complete(mut self) {
-        self.sent.complete = true;
+    /// Ends the delivery in a way that is known. Dropped without, it ended because the connection did.
+    pub(super) fn end(mut self, end: End) {
+        self.sent.end = end;
     }
 }
 

@@ -70,6 +70,14 @@ async fn read_rest(
         while matches!(buffer.first(), Some(b'\r' | b'\n')) {
             buffer.advance(1);
         }
+        // Clients try TLS first on a port they do not know, and wait for an answer they can refuse: a handshake
+        // has no line's end to wait for.
+        if buffer
+            .first()
+            .is_some_and(|byte| !byte.is_ascii_alphabetic())
+        {
+            return Some(Verdict::Refused(Refusal::Malformed));
+        }
         match scan.advance(buffer, limits) {
             Verdict::Unfinished => {}
             verdict => return Some(verdict),

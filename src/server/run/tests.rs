@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{BindError, Drained, Listeners, ServeError};
 use crate::server::testkit::{Client, Script, field};
-use crate::server::{Body, DoorLimits, Peer};
+use crate::server::{Body, DoorLimits, End, Peer};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -176,7 +176,10 @@ async fn a_client_that_aborts_is_noticed() {
     client.0.read_exact(&mut [0; 1000]).await.unwrap();
     drop(client);
     let (_, sent) = soon(reports.recv()).await.unwrap();
-    assert!(!sent.complete && sent.bytes < size as u64, "{sent:?}");
+    assert!(
+        sent.end == End::Left && sent.bytes < size as u64,
+        "{sent:?}"
+    );
 }
 
 #[tokio::test]
@@ -206,7 +209,7 @@ async fn a_stop_lets_requests_end_and_takes_no_more() {
     drop(busy);
     assert_eq!(soon(&mut served).await.unwrap().unwrap(), Drained::Whole);
     for _ in 0..2 {
-        assert!(reports.try_recv().unwrap().1.complete);
+        assert_eq!(reports.try_recv().unwrap().1.end, End::Whole);
     }
 }
 
@@ -223,7 +226,7 @@ async fn what_outlives_the_grace_period_is_cut() {
         Drained::CutShort
     );
     // The handler has heard of it before the listeners say they are done.
-    assert!(!reports.try_recv().unwrap().1.complete);
+    assert_eq!(reports.try_recv().unwrap().1.end, End::Left);
 }
 
 #[tokio::test]
@@ -241,6 +244,6 @@ async fn large_answers_arrive_whole_for_many_clients_at_once() {
     });
     soon(futures_util::future::join_all(pulls)).await;
     for _ in 0..16 {
-        assert!(soon(reports.recv()).await.unwrap().1.complete);
+        assert_eq!(soon(reports.recv()).await.unwrap().1.end, End::Whole);
     }
 }

@@ -116,9 +116,10 @@ fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
     ] {
         keep(&DiskStore::open(root).unwrap());
         let path = root.join(gone);
-        match path.is_dir() {
-            true => fs::remove_dir_all(&path).unwrap(),
-            false => drop(fs::remove_file(&path)),
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
         }
         let store = DiskStore::open(root).unwrap();
         let digest = keep(&store);

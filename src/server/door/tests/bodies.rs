@@ -3,8 +3,8 @@
 use http::StatusCode;
 use tokio::io::AsyncReadExt;
 
-use crate::server::Sent;
 use crate::server::testkit::{Script, Visit, content_response};
+use crate::server::{End, Sent};
 
 #[tokio::test(start_paused = true)]
 async fn content_is_sent_whole_and_the_connection_kept() {
@@ -20,7 +20,7 @@ async fn content_is_sent_whole_and_the_connection_kept() {
         visit.client.0.read_exact(&mut got).await.unwrap();
         assert!(got == expected);
         let (_, sent) = reports.recv().await.unwrap();
-        assert!(sent.complete);
+        assert!(sent.end == End::Whole);
         assert_eq!(sent.bytes, expected.len() as u64);
     }
 }
@@ -36,7 +36,7 @@ async fn a_broken_body_is_cut_short() {
     let sent = Sent {
         status: StatusCode::OK,
         bytes: 9,
-        complete: false,
+        end: End::Broken,
     };
     assert_eq!(reports.recv().await.unwrap().1, sent);
     visit.served.await.unwrap();

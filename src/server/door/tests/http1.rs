@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 
 use crate::server::testkit::{Script, Visit, field};
-use crate::server::{Body, Sent};
+use crate::server::{Body, End, Sent};
 
 async fn echoed(request: impl AsRef<[u8]>) -> String {
     Visit::talk(&Script::echo().0, request).await
@@ -29,7 +29,7 @@ async fn a_connection_serves_many_requests() {
         let sent = Sent {
             status: StatusCode::OK,
             bytes: body.len() as u64,
-            complete: true,
+            end: End::Whole,
         };
         assert_eq!(reports.recv().await, Some((path.to_owned(), sent)));
     }
@@ -74,7 +74,7 @@ async fn a_head_has_the_length_and_no_body() {
         assert_eq!(field(&head, "content-length"), Some("1234"));
         assert_eq!(field(&head, "connection"), Some("keep-alive"));
         let sent = reports.recv().await.unwrap().1;
-        assert!(sent.complete && sent.bytes == 0);
+        assert!(sent.end == End::Whole && sent.bytes == 0);
     }
 }
 
@@ -91,6 +91,21 @@ async fn what_is_not_http_is_refused() {
     ] {
         is_refused(&echoed(garbage).await, 400, "Malformed");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tls_handshake_is_refused_at_once() {
+    let began = tokio::time::Instant::now();
+    let (handler, _reports) = Script::echo();
+    let mut visit = Visit::new(&handler);
+    // The first bytes of a ClientHello; the client keeps the connection open and waits.
+    visit
+        .client
+        .send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        .await;
+    let (head, _) = visit.client.answer().await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    assert!(began.elapsed().is_zero());
 }
 
 #[tokio::test(start_paused = true)]

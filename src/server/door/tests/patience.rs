@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep};
 
 use crate::server::testkit::{Script, Visit};
-use crate::server::{Body, DoorLimits};
+use crate::server::{Body, DoorLimits, End};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -72,7 +72,7 @@ async fn a_client_that_takes_nothing_is_left() {
     visit.client.get("/").await;
     let (_, sent) = reports.recv().await.unwrap();
     assert_eq!(began.elapsed(), seconds(60));
-    assert!(!sent.complete);
+    assert!(sent.end == End::Left);
     assert!(sent.bytes < 1024, "{sent:?}");
 }
 
@@ -90,7 +90,7 @@ async fn a_client_that_takes_little_is_served() {
         visit.client.0.read_exact(&mut taken).await.unwrap();
     }
     let (_, sent) = reports.recv().await.unwrap();
-    assert!(sent.complete, "{sent:?}");
+    assert!(sent.end == End::Whole, "{sent:?}");
     assert_eq!(began.elapsed(), seconds(500));
 }
 
@@ -130,6 +130,6 @@ async fn a_cut_ends_an_answer_half_way() {
     visit.served.await.unwrap();
     assert_eq!(began.elapsed(), seconds(0));
     let (_, sent) = reports.recv().await.unwrap();
-    assert!(!sent.complete && sent.bytes < 4096, "{sent:?}");
+    assert!(sent.end == End::Left && sent.bytes < 4096, "{sent:?}");
     assert!(reports.try_recv().is_err());
 }
