@@ -1,0 +1,19 @@
+//! The binary against real parts: a real registry behind a tap, real clients, real faults on the wire.
+//!
+//! The parts are named in `script/setup --parts`. Everything runs on loopback and as root (dockerd and containerd need
+//! it), and is ended by its own process id.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod heads;
+mod herd;
+mod integrity;
+mod memory;
+mod paths;
+mod process;
+mod pulls;
+mod support_holds;

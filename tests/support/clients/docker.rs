@@ -1,0 +1,100 @@
+//! `dockerd`, whose `--registry-mirror` is the mirror under test, and the `docker` command.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Client, Home, PATIENCE, digests_in_tar};
+use crate::support::bound::until;
+use crate::support::process::{Daemon, Part, run, run_well};
+
+const DOCKERD: Part = Part {
+    program: "dockerd",
+    package: "docker.io",
+};
+const DOCKER: Part = Part {
+    program: "docker",
+    package: "docker.io",
+};
+
+/// A daemon of its own, with no network and no containers.
+#[derive(Debug)]
+pub(crate) struct Docker {
+    // Declared before the home: the daemon ends before its folder is unmounted and deleted.
+    _daemon: Daemon,
+    home: Home,
+}
+
+impl Docker {
+    /// Starts one that pulls through `mirror` and waits until it answers.
+    pub(crate) async fn start(mirror: SocketAddr) -> Self {
+        let home = Home::new();
+        let config = home.file("daemon.json", "{}");
+        let mut dockerd = home.command(DOCKERD);
+        dockerd.arg("--config-file").arg(config);
+        dockerd
+            .arg("--data-root")
+            .arg(home.path("data"))
+            .arg("--exec-root")
+            .arg(home.path("exec"));
+        dockerd.arg("--pidfile").arg(home.path("pid"));
+        dockerd
+            .arg("--host")
+            .arg(format!("unix://{}", home.path("sock").display()));
+        dockerd.args([
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+            "--storage-driver=vfs",
+        ]);
+        dockerd
+            .arg("--registry-mirror")
+            .arg(format!("http://{mirror}"));
+        let mut daemon = Daemon::start("dockerd", dockerd, &home.path("log"));
+        until("dockerd answers", Duration::from_mins(1), async || {
+            assert_eq!(daemon.ended(), None, "dockerd ended: {}", daemon.log());
+            run(docker(&home, &["version"]), PATIENCE)
+                .await
+                .status
+                .success()
+        })
+        .await;
+        Self {
+            _daemon: daemon,
+            home,
+        }
+    }
+}
+
+/// The `docker` command for the daemon in this home.
+fn docker(home: &Home, arguments: &[&str]) -> Command {
+    let mut command = home.command(DOCKER);
+    command
+        .env(
+            "DOCKER_HOST",
+            format!("unix://{}", home.path("sock").display()),
+        )
+        .args(arguments);
+    command
+}
+
+impl Client for Docker {
+    const NAME: &'static str = "dockerd";
+
+    async fn pull(&self, reference: &str) {
+        run_well(docker(&self.home, &["pull", reference]), PATIENCE).await;
+    }
+
+    async fn holds(&self, reference: &str) -> BTreeSet<String> {
+        let archive = self.home.path("saved.tar");
+        let mut save = docker(&self.home, &["save", "--output"]);
+        save.arg(&archive).arg(reference);
+        run_well(save, PATIENCE).await;
+        digests_in_tar(&archive)
+    }
+
+    async fn forget(&self, reference: &str) {
+        run_well(docker(&self.home, &["image", "rm", reference]), PATIENCE).await;
+    }
+}

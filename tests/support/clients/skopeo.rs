@@ -1,0 +1,64 @@
+//! skopeo, with the mirror in its `registries.conf`. It keeps what it copies exactly as it came.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::{Client, Home, PATIENCE, digests_in_folder, registries_conf};
+use crate::support::process::{Part, run_well};
+
+/// The program, also used to push.
+pub(crate) const SKOPEO: Part = Part {
+    program: "skopeo",
+    package: "skopeo",
+};
+
+/// skopeo with one folder to copy to.
+#[derive(Debug)]
+pub(crate) struct Skopeo {
+    all_platforms: bool,
+    home: Home,
+}
+
+impl Skopeo {
+    /// One that copies through `mirror`.
+    pub(crate) fn new(mirror: SocketAddr) -> Self {
+        let home = Home::new();
+        home.file("registries.conf", &registries_conf(mirror));
+        Self {
+            all_platforms: false,
+            home,
+        }
+    }
+
+    /// From now on the images of all platforms are copied.
+    pub(crate) fn all_platforms(mut self) -> Self {
+        self.all_platforms = true;
+        self
+    }
+}
+
+impl Client for Skopeo {
+    const NAME: &'static str = "skopeo";
+
+    async fn pull(&self, reference: &str) {
+        let mut copy = self.home.command(SKOPEO);
+        // It reads no variable for this, unlike podman.
+        copy.arg("--registries-conf")
+            .arg(self.home.path("registries.conf"));
+        copy.args(["--insecure-policy", "copy", "--quiet"]);
+        if self.all_platforms {
+            copy.arg("--all");
+        }
+        copy.arg(format!("docker://{reference}"))
+            .arg(format!("dir:{}", self.home.path("copy").display()));
+        run_well(copy, PATIENCE).await;
+    }
+
+    async fn holds(&self, _reference: &str) -> BTreeSet<String> {
+        digests_in_folder(&self.home.path("copy"))
+    }
+
+    async fn forget(&self, _reference: &str) {
+        std::fs::remove_dir_all(self.home.path("copy")).expect("the copy");
+    }
+}

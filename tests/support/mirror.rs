@@ -1,0 +1,235 @@
+//! The binary under test: its config, its life, and what can be seen of it from outside.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::bound::until;
+use super::free_address;
+use super::http::{Answer, get};
+use super::process::Daemon;
+use super::registry::{PASSWORD, USER};
+use super::tap::Tap;
+
+/// How long the mirror may take until it is ready, or until it has ended after being asked to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What one mirror is to be. Everything has a default but the upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    upstream: String,
+    signs_in: bool,
+    ttl: &'static str,
+    capacity: &'static str,
+}
+
+impl Plan {
+    /// A mirror of Docker Hub that finds it behind `tap`.
+    pub(crate) fn of(tap: &Tap) -> Self {
+        Self {
+            upstream: tap.url(),
+            signs_in: false,
+            ttl: "1h",
+            capacity: "8GiB",
+        }
+    }
+
+    /// It signs in upstream with the credentials that the test registries know.
+    pub(crate) fn signed_in(mut self) -> Self {
+        self.signs_in = true;
+        self
+    }
+
+    /// Tags are believed for this long.
+    pub(crate) fn tags_for(mut self, ttl: &'static str) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Writes config and password file into `folder` and starts the mirror with its data there.
+    pub(crate) async fn start(self) -> Mirror {
+        let folder = TempDir::new().expect("a folder for the mirror");
+        let (address, admin) = (free_address(), free_address());
+        std::fs::write(
+            folder.path().join("mirror.toml"),
+            self.config(folder.path(), address, admin),
+        )
+        .expect("the mirror's config");
+        let mut mirror = Mirror {
+            daemon: None,
+            folder,
+            address,
+            admin,
+        };
+        mirror.start().await;
+        mirror
+    }
+
+    fn config(&self, folder: &Path, address: SocketAddr, admin: SocketAddr) -> String {
+        let Self {
+            upstream,
+            ttl,
+            capacity,
+            ..
+        } = self;
+        let mut text = format!(
+            "[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
+             [store]\npath = \"data\"\ncapacity = \"{capacity}\"\n\
+             [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n\
+             [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n[upstreams.\"docker.io\".auth]\n"
+        );
+        if self.signs_in {
+            let file = folder.join("password");
+            std::fs::write(&file, PASSWORD).expect("the password file");
+            let _ = writeln!(
+                text,
+                "mode = \"own\"\nusername = \"{USER}\"\npassword_file = \"{}\"",
+                file.display()
+            );
+        } else {
+            text.push_str("mode = \"anonymous\"\n");
+        }
+        text
+    }
+}
+
+/// The program under test, with no arguments yet.
+pub(crate) fn roadstead() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_roadstead"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A mirror with its data folder; the process comes and goes, the data stays until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    // Declared before the folder: the process ends before its data is deleted.
+    daemon: Option<Daemon>,
+    folder: TempDir,
+    /// Where clients connect to.
+    pub(crate) address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Mirror {
+    /// Starts the process on the data that is there and waits until it says that it is ready.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.daemon.is_none(), "the mirror runs already");
+        let mut command = roadstead();
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.folder.path().join("mirror.toml"));
+        let mut daemon = Daemon::start("roadstead", command, &self.folder.path().join("log"));
+        let admin = self.admin;
+        until("roadstead is ready", PATIENCE, async || {
+            assert_eq!(daemon.ended(), None, "roadstead ended: {}", daemon.log());
+            tokio::net::TcpStream::connect(admin).await.is_ok()
+                && get(admin, "/readyz").await.status() == 200
+        })
+        .await;
+        self.daemon = Some(daemon);
+    }
+
+    /// Ends the process as a power cut would (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        self.running().kill();
+        self.daemon = None;
+    }
+
+    /// Asks the process to end (SIGTERM) and does not wait for it.
+    pub(crate) fn ask_to_stop(&mut self) {
+        self.running().signal(Signal::TERM);
+    }
+
+    /// Asks the process to end, unless that was done, and returns its exit code.
+    pub(crate) fn stop(&mut self) -> i32 {
+        let daemon = self.running();
+        daemon.signal(Signal::TERM);
+        let code = daemon
+            .wait(PATIENCE)
+            .expect("roadstead ends soon after SIGTERM");
+        self.daemon = None;
+        code
+    }
+
+    /// A GET as a client of registries sends it.
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        get(self.address, target).await
+    }
+
+    /// The sum of a metric over all its samples that carry these labels; 0 when there is none.
+    pub(crate) async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let page = get(self.admin, "/metrics").await;
+        assert_eq!(page.status(), 200, "/metrics: {}", page.text());
+        sum(&page.text(), name, labels)
+    }
+
+    /// The digests that lie in the data folder as complete content.
+    pub(crate) fn content(&self) -> BTreeSet<String> {
+        let shards = files_in(&self.data().join("content/sha256"));
+        let files = shards.iter().flat_map(|shard| files_in(shard));
+        files
+            .filter_map(|file| Some(format!("sha256:{}", file.file_name()?.to_str()?)))
+            .collect()
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The most memory that the process has held at once, in bytes (`VmHWM`: what was resident).
+    pub(crate) fn peak_memory(&mut self) -> u64 {
+        let file = format!("/proc/{}/status", self.running().id());
+        let status = std::fs::read_to_string(file).expect("the state of the mirror's process");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("a line VmHWM");
+        let kibibytes: u64 = line
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number of kB");
+        kibibytes * 1024
+    }
+
+    fn running(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().expect("a running mirror")
+    }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|file| Some(file.ok()?.path()))
+        .collect()
+}
+
+/// Adds up samples in the Prometheus text format.
+pub(crate) fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let samples = page.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let (has, value) = match rest.strip_prefix('{') {
+            Some(rest) => rest.rsplit_once("} ")?,
+            None => ("", rest.strip_prefix(' ')?),
+        };
+        let carries = |(key, value): &(&str, &str)| {
+            has.split(',')
+                .any(|label| label == format!("{key}=\"{value}\""))
+        };
+        labels
+            .iter()
+            .all(carries)
+            .then(|| value.parse::<f64>().ok())?
+    });
+    samples.fold(0.0, |sum, sample| sum + sample)
+}
