@@ -25,7 +25,7 @@ mod obtain;
 mod outcome;
 mod resolve;
 #[cfg(test)]
-mod testkit;
+pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
 

@@ -21,7 +21,7 @@ use crate::upstream::{
 };
 
 /// One thing that happens in a blob's body.
-pub(super) enum Step {
+pub(crate) enum Step {
     Send(Bytes),
     /// Waits until the test opens the gate.
     Gate(Arc<Semaphore>),
@@ -31,15 +31,15 @@ pub(super) enum Step {
 }
 
 /// One answer to a blob's GET.
-pub(super) struct Script {
-    pub(super) size: Option<u64>,
-    pub(super) knows_ranges: bool,
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Script {
+    pub(crate) size: Option<u64>,
+    pub(crate) knows_ranges: bool,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Script {
     /// `parts` in turn, announced by their total size.
-    pub(super) fn of(parts: Vec<Step>) -> Self {
+    pub(crate) fn of(parts: Vec<Step>) -> Self {
         let size = parts.iter().map(|step| match step {
             Step::Send(bytes) => bytes.len() as u64,
             _ => 0,
@@ -51,7 +51,7 @@ impl Script {
         }
     }
 
-    pub(super) fn announced(self, size: Option<u64>) -> Self {
+    pub(crate) fn announced(self, size: Option<u64>) -> Self {
         Self { size, ..self }
     }
 
@@ -72,7 +72,7 @@ impl Script {
 
 /// An upstream that does what the test wrote, and counts what it is asked.
 #[derive(Default)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     blobs: Mutex<HashMap<Digest, VecDeque<Script>>>,
     sizes: Mutex<HashMap<(Repository, Digest), u64>>,
     /// By reference in text: a tag or a digest.
@@ -83,7 +83,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn on_blob(&self, digest: &Digest, script: Script) {
+    pub(crate) fn on_blob(&self, digest: &Digest, script: Script) {
         self.blobs
             .lock()
             .entry(digest.clone())
@@ -91,13 +91,13 @@ impl Scripted {
             .push_back(script);
     }
 
-    pub(super) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
+    pub(crate) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
         self.sizes
             .lock()
             .insert((origin.repository.clone(), digest.clone()), size);
     }
 
-    pub(super) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
+    pub(crate) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
         let digest = Digest::sha256_of(manifest);
         let bytes = Bytes::copy_from_slice(manifest);
         self.manifests.lock().insert(tag.to_owned(), bytes.clone());
@@ -105,20 +105,20 @@ impl Scripted {
         digest
     }
 
-    pub(super) fn untag(&self, tag: &str) {
+    pub(crate) fn untag(&self, tag: &str) {
         self.manifests.lock().remove(tag);
     }
 
-    pub(super) fn heads_without_digests(&self) {
+    pub(crate) fn heads_without_digests(&self) {
         *self.heads_tell_digests.lock() = Some(false);
     }
 
-    pub(super) fn breaks(&self, kind: ErrorKind) {
+    pub(crate) fn breaks(&self, kind: ErrorKind) {
         *self.outage.lock() = Some(kind);
     }
 
     /// How many calls began with `what`.
-    pub(super) fn count(&self, what: &str) -> usize {
+    pub(crate) fn count(&self, what: &str) -> usize {
         self.calls
             .lock()
             .iter()
@@ -126,7 +126,7 @@ impl Scripted {
             .count()
     }
 
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.calls.lock().clone()
     }
 
@@ -225,21 +225,21 @@ impl Registry for Scripted {
         })
     }
 
-    async fn list(&self, _: &Listing, _: Option<&str>) -> Result<ListBody, UpstreamError> {
-        self.called("GET list".to_owned())?;
+    async fn list(&self, _: &Listing, query: Option<&str>) -> Result<ListBody, UpstreamError> {
+        self.called(format!("GET list {}", query.unwrap_or("-")))?;
         Ok(ListBody {
-            bytes: Bytes::from_static(b"{}"),
-            next: None,
+            bytes: Bytes::from_static(b"{\"name\":\"a\",\"tags\":[\"1\"]}"),
+            next: Some("n=1&last=1&own=a%2Fb".to_owned()),
         })
     }
 }
 
 /// A clock that stands where the test puts it.
 #[derive(Default)]
-pub(super) struct HandClock(AtomicU64);
+pub(crate) struct HandClock(AtomicU64);
 
 impl HandClock {
-    pub(super) fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 }
@@ -250,19 +250,19 @@ impl Clock for HandClock {
     }
 }
 
-pub(super) const TTL: u64 = 60;
-pub(super) const STALE: u64 = 600;
+pub(crate) const TTL: u64 = 60;
+pub(crate) const STALE: u64 = 600;
 
 /// An engine over `store`, with one scripted upstream named `docker.io`.
-pub(super) struct House {
-    pub(super) mirror: Arc<Mirror>,
-    pub(super) upstream: Arc<Scripted>,
-    pub(super) clock: Arc<HandClock>,
-    pub(super) store: Arc<dyn Store>,
+pub(crate) struct House {
+    pub(crate) mirror: Arc<Mirror>,
+    pub(crate) upstream: Arc<Scripted>,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl House {
-    pub(super) fn over(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
@@ -287,19 +287,19 @@ impl House {
     }
 
     /// Waits until no fill is under way: all that was begun is committed or gone.
-    pub(super) async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         while !self.mirror.fills.is_empty() {
             tokio::task::yield_now().await;
         }
     }
 
-    pub(super) fn has(&self, digest: &Digest) -> bool {
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
         self.store.open(digest).unwrap().is_some()
     }
 }
 
 /// The repository `name` of the scripted upstream.
-pub(super) fn origin(name: &str) -> Origin {
+pub(crate) fn origin(name: &str) -> Origin {
     Origin {
         upstream: Arc::from("docker.io"),
         repository: name.parse().unwrap(),
@@ -307,14 +307,14 @@ pub(super) fn origin(name: &str) -> Origin {
 }
 
 /// `length` bytes that differ from place to place.
-pub(super) fn noise(length: usize) -> Bytes {
+pub(crate) fn noise(length: usize) -> Bytes {
     (0..length)
         .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
         .collect()
 }
 
 /// Reads `range` of a blob until its end or its error; what came before the error is in the first half.
-pub(super) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<FillError>) {
+pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<FillError>) {
     let mut bytes = Vec::new();
     match blob {
         Blob::Content(content) => {
@@ -340,6 +340,6 @@ pub(super) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
 }
 
 /// All of a blob.
-pub(super) async fn drain_all(blob: &Blob) -> (Vec<u8>, Option<FillError>) {
+pub(crate) async fn drain_all(blob: &Blob) -> (Vec<u8>, Option<FillError>) {
     drain(blob, ByteRange::new(0, blob.size())).await
 }

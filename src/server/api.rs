@@ -1,6 +1,8 @@
 //! The registry API: each request routed, asked of the engine, answered, and told about once.
 
 mod endpoints;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 use std::sync::Arc;

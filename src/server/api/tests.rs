@@ -1,0 +1,284 @@
+//! The registry API without a socket and without a disk: requests in, responses out.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+
+use super::RegistryApi;
+use crate::mirror::testkit::{House, Script, Step, noise, origin};
+use crate::oci::Digest;
+use crate::server::{Body, Handler, Namespaces, ServerMetrics};
+use crate::store::MemoryStore;
+use crate::upstream::ErrorKind;
+
+struct Surface {
+    house: House,
+    api: RegistryApi,
+}
+
+impl Surface {
+    fn new() -> Self {
+        let house = House::over(Arc::new(MemoryStore::default()));
+        let hub = || Arc::<str>::from("docker.io");
+        let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
+        let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
+        let namespaces = Namespaces::new(names, Some(hub()));
+        let api = RegistryApi::new(Arc::clone(&house.mirror), namespaces, metrics);
+        Self { house, api }
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let (response, _) = self.api.handle(request.body(()).unwrap()).await;
+        read(response).await
+    }
+
+    /// A tag `1` of `library/a`, its manifest, and a blob that upstream gives out once.
+    fn stock(&self) -> (Digest, Digest) {
+        let bytes = noise(300_000);
+        let blob = Digest::sha256_of(&bytes);
+        let script = Script::of(vec![Step::Send(bytes)]);
+        self.house.upstream.on_blob(&blob, script);
+        self.house
+            .upstream
+            .has_blob(&origin("library/a"), &blob, 300_000);
+        let manifest = format!(
+            "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\
+             \"config\":{{\"digest\":\"{blob}\",\"size\":300000}},\"layers\":[]}}"
+        );
+        let manifest = self.house.upstream.tag("1", manifest.as_bytes());
+        (manifest, blob)
+    }
+}
+
+async fn read(response: Response<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let (head, body) = response.into_parts();
+    let bytes = match body {
+        Body::Empty => Vec::new(),
+        Body::Bytes(bytes) => bytes.to_vec(),
+        Body::Content(content, range) => {
+            let all = content
+                .source()
+                .read_all(usize::try_from(content.size()).unwrap())
+                .unwrap();
+            all[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
+        }
+        Body::Follow(mut follower) => {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = follower.next(100_000).await.unwrap() {
+                bytes.extend_from_slice(&chunk);
+            }
+            bytes
+        }
+    };
+    (head.status, head.headers, bytes)
+}
+
+/// What HEAD and GET must agree in.
+fn shared(headers: &HeaderMap) -> Vec<Option<&str>> {
+    let names = [
+        "content-length",
+        "content-type",
+        "docker-content-digest",
+        "etag",
+        "accept-ranges",
+        "cache-control",
+        "vary",
+        "docker-distribution-api-version",
+    ];
+    names
+        .map(|name| headers.get(name).map(|value| value.to_str().unwrap()))
+        .to_vec()
+}
+
+#[tokio::test]
+async fn head_and_get_agree_cold_and_warm() {
+    for first in ["HEAD", "GET"] {
+        let surface = Surface::new();
+        let (manifest, blob) = surface.stock();
+        for target in [
+            "/v2/a/manifests/1".to_owned(),
+            format!("/v2/a/manifests/{manifest}"),
+            format!("/v2/a/blobs/{blob}"),
+        ] {
+            let cold = surface.ask(first, &target, &[]).await;
+            let head = surface.ask("HEAD", &target, &[]).await;
+            let get = surface.ask("GET", &target, &[]).await;
+            assert_eq!(
+                (cold.0, head.0, get.0),
+                (StatusCode::OK, StatusCode::OK, StatusCode::OK)
+            );
+            assert_eq!(shared(&cold.1), shared(&get.1), "{target}, {first} first");
+            assert_eq!(shared(&head.1), shared(&get.1), "{target}, {first} first");
+            assert!(head.2.is_empty() && !get.2.is_empty());
+            assert_eq!(get.1["content-length"], get.2.len().to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
+    let surface = Surface::new();
+    let (_, blob) = surface.stock();
+    let target = format!("/v2/a/blobs/{blob}");
+    for outcome in ["miss", "join"] {
+        let range = [("range", "bytes=299000-")];
+        let (status, headers, body) = surface.ask("GET", &target, &range).await;
+        assert_eq!(status, StatusCode::PARTIAL_CONTENT);
+        assert_eq!(headers["content-range"], "bytes 299000-299999/300000");
+        assert_eq!(headers["content-length"], "1000");
+        assert!(body == noise(300_000)[299_000..]);
+        let told = headers["cache-status"].to_str().unwrap();
+        assert!(
+            told.ends_with(&format!("detail={outcome}")) || told.contains("; hit;"),
+            "{told}"
+        );
+    }
+    let beyond = surface
+        .ask("GET", &target, &[("range", "bytes=300000-")])
+        .await;
+    assert_eq!(beyond.0, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(beyond.1["content-range"], "bytes */300000");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_good_is_not_sent_again() {
+    let surface = Surface::new();
+    let (manifest, blob) = surface.stock();
+    for (target, digest) in [
+        ("/v2/a/manifests/1".to_owned(), &manifest),
+        (format!("/v2/a/blobs/{blob}"), &blob),
+    ] {
+        for good in [
+            format!("\"{digest}\""),
+            format!("W/\"{digest}\""),
+            digest.to_string(),
+        ] {
+            let answer = surface
+                .ask("GET", &target, &[("if-none-match", &good)])
+                .await;
+            assert_eq!(answer.0, StatusCode::NOT_MODIFIED, "{target} {good}");
+            assert_eq!(answer.1["etag"], format!("\"{digest}\""));
+            assert_eq!(answer.1["docker-content-digest"], digest.to_string());
+            assert!(answer.2.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_marked() {
+    let surface = Surface::new();
+    for target in [
+        "/v2/",
+        "/v2",
+        "/",
+        "/v2/UPPER/manifests/1",
+        "/v2/a/manifests/none",
+    ] {
+        for method in ["GET", "HEAD", "POST"] {
+            let (_, headers, body) = surface.ask(method, target, &[]).await;
+            assert_eq!(
+                headers["docker-distribution-api-version"], "registry/2.0",
+                "{target}"
+            );
+            let told = headers["cache-status"].to_str().unwrap();
+            assert!(told.starts_with("roadstead; "), "{method} {target}: {told}");
+            assert_eq!(body.is_empty(), method == "HEAD", "{method} {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_are_refused_in_the_protocols_words() {
+    let surface = Surface::new();
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        for target in ["/v2/a/blobs/uploads/", "/v2/a/manifests/1"] {
+            let (status, headers, body) = surface.ask(method.as_str(), target, &[]).await;
+            assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(headers["allow"], "GET, HEAD");
+            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(json["errors"][0]["code"], "UNSUPPORTED");
+        }
+    }
+    assert_eq!(surface.house.upstream.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_next_page_of_a_listing_is_on_our_own_host_under_the_same_address() {
+    let surface = Surface::new();
+    for (target, next) in [
+        (
+            "/v2/a/tags/list?n=1",
+            "/v2/a/tags/list?n=1&last=1&own=a%2Fb",
+        ),
+        (
+            "/v2/docker.io/library/a/tags/list?n=1",
+            "/v2/docker.io/library/a/tags/list?n=1&last=1&own=a%2Fb",
+        ),
+        (
+            "/v2/library/a/tags/list?ns=docker.io&n=1",
+            "/v2/library/a/tags/list?n=1&last=1&own=a%2Fb&ns=docker.io",
+        ),
+    ] {
+        let (status, headers, _) = surface.ask("GET", target, &[]).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(headers["link"], format!("<{next}>; rel=\"next\""));
+    }
+    assert_eq!(surface.house.upstream.count("GET list n=1"), 3);
+    for bad in ["-1", "many", "99999999999"] {
+        let target = format!("/v2/a/tags/list?n={bad}");
+        let (status, _, body) = surface.ask("GET", &target, &[]).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(
+            String::from_utf8(body)
+                .unwrap()
+                .contains("PAGINATION_NUMBER_INVALID")
+        );
+    }
+    assert_eq!(surface.house.upstream.count("GET list"), 3);
+}
+
+#[tokio::test]
+async fn the_namespace_is_echoed_as_it_was_written() {
+    let surface = Surface::new();
+    surface.stock();
+    let target = "/v2/library/a/manifests/1?ns=index.docker.io";
+    let (status, headers, _) = surface.ask("GET", target, &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["oci-namespace"], "index.docker.io");
+}
+
+#[tokio::test]
+async fn an_outage_is_never_a_404() {
+    for (kind, status) in [
+        (ErrorKind::Connect, StatusCode::BAD_GATEWAY),
+        (ErrorKind::Status(500), StatusCode::BAD_GATEWAY),
+        (ErrorKind::Denied, StatusCode::FORBIDDEN),
+        (ErrorKind::Unauthorized, StatusCode::UNAUTHORIZED),
+    ] {
+        let surface = Surface::new();
+        let (manifest, blob) = surface.stock();
+        surface.house.upstream.breaks(kind);
+        for target in [
+            "/v2/a/manifests/1".to_owned(),
+            format!("/v2/a/manifests/{manifest}"),
+            format!("/v2/a/blobs/{blob}"),
+            "/v2/a/tags/list".to_owned(),
+        ] {
+            assert_eq!(surface.ask("GET", &target, &[]).await.0, status, "{target}");
+            assert_eq!(
+                surface.ask("HEAD", &target, &[]).await.0,
+                status,
+                "{target}"
+            );
+        }
+    }
+}
