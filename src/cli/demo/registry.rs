@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::images::Image;
@@ -61,6 +62,10 @@ impl ImageRegistry {
                 let blob = self.image(&repository)?.blobs.get(&digest);
                 let bytes = blob.ok_or(ErrorCode::BlobUnknown)?.clone();
                 Ok(content(&digest, &MediaType::OCTET_STREAM, bytes))
+            }
+            Endpoint::Tags(repository) => {
+                let tags = json!({"name": self.image(&repository)?.repository, "tags": ["latest"]});
+                Ok(Response::new(tags.to_string().into()))
             }
             _ => Err(ErrorCode::Unsupported),
         }
@@ -182,6 +187,16 @@ mod tests {
             };
             assert_eq!(Digest::sha256_of(&bytes), latest);
         }
+    }
+
+    #[tokio::test]
+    async fn the_tags_are_listed() {
+        let (registry, ..) = registry();
+        let answer = ask(&registry, Method::GET, "/v2/a/plain/tags/list").await;
+        let Body::Bytes(bytes) = answer.into_body() else {
+            panic!("no list");
+        };
+        assert_eq!(bytes, r#"{"name":"a/plain","tags":["latest"]}"#);
     }
 
     #[tokio::test]
