@@ -1,12 +1,14 @@
 //! The two registries of the demo, put together and at work: the upstream, and the real mirror before it.
 
+use std::convert::Infallible;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::DemoError;
@@ -60,7 +62,7 @@ pub(super) struct Stage {
 /// Both registries at work. Dropped, they end.
 pub(super) struct Running {
     parts: JoinSet<Result<Drained, DemoError>>,
-    stop: watch::Sender<()>,
+    stop: oneshot::Sender<Infallible>,
 }
 
 impl Stage {
@@ -96,19 +98,18 @@ impl Stage {
 
     /// Serves, on the runtime of the caller and, the mirror, on its own ones.
     pub(super) fn run(self) -> Running {
-        let stop = watch::Sender::new(());
-        let stopped = || {
-            let mut stopping = stop.subscribe();
-            async move {
-                // The end of the sender is the signal.
-                let _ = stopping.changed().await;
-            }
-        };
+        // Each ends when the one who holds the other half of its channel does: the mirror when it is asked to,
+        // the upstream after the mirror, which would otherwise complain of it.
+        let (stop, stopped) = oneshot::channel::<Infallible>();
+        let (mirror_lives, mirror_ended) = oneshot::channel::<Infallible>();
         let mut parts = JoinSet::new();
-        let upstream = self.upstream.serve(stopped(), GRACE);
+        let upstream = self.upstream.serve(mirror_ended.map(drop), GRACE);
         parts.spawn(async move { Ok(upstream.await?) });
-        let (mirror, stopped) = (self.mirror, stopped());
-        parts.spawn_blocking(move || Ok(mirror.run(|| Ok(stopped))?));
+        let mirror = self.mirror;
+        parts.spawn_blocking(move || {
+            let _mirror_lives = mirror_lives;
+            Ok(mirror.run(|| Ok(stopped.map(drop)))?)
+        });
         Running { parts, stop }
     }
 }
@@ -123,7 +124,7 @@ impl Running {
         }
     }
 
-    /// Ends both, and waits until they have.
+    /// Ends both, the mirror first, and waits until they have.
     pub(super) async fn end(mut self) -> Result<(), DemoError> {
         drop(self.stop);
         while let Some(part) = self.parts.join_next().await {
