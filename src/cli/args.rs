@@ -20,6 +20,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show the mirror at work in this process alone: no network, nothing to install, nothing left behind.
+    Demo {
+        /// End after the table, instead of serving until asked to end.
+        #[arg(long)]
+        once: bool,
+    },
     /// Look at a config.
     Config {
         #[command(subcommand)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod config_check;
+mod demo;
 mod logging;
 mod serve;
 
@@ -15,6 +16,7 @@ use self::args::{Args, Command, ConfigCommand};
 pub fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve { config } => serve::run(&config),
+        Command::Demo { once } => demo::run(once),
         Command::Config { command } => match command {
             ConfigCommand::Check { file, config } => {
                 config_check::run(&file.or(config).unwrap_or_default())

@@ -38,8 +38,14 @@ impl Mirror {
             let (mirror, key, old) = (Arc::clone(self), key.clone(), record.clone());
             async move { mirror.ask(&key, old).await }
         };
-        let (answer, _) = self.resolutions.run(key, ask).await;
+        let (answer, began) = self.resolutions.run(key, ask).await;
         match (answer.unwrap_or(Err(MirrorError::Abandoned)), record) {
+            (Ok(mut resolved), _) => {
+                if !began && resolved.outcome == Outcome::Miss {
+                    resolved.outcome = Outcome::Join;
+                }
+                Ok(resolved)
+            }
             (Err(error), Some(record)) => match stands_in(&error, judged) {
                 Some(why) => Ok(Answer {
                     value: record,
@@ -47,7 +53,7 @@ impl Mirror {
                 }),
                 None => Err(error),
             },
-            (answer, _) => answer,
+            (Err(error), None) => Err(error),
         }
     }
 

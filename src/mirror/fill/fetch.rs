@@ -148,6 +148,8 @@ impl Fetcher {
             Ok(Err(error)) => {
                 tracing::error!(digest = %guard.fill.digest(), %error, "content not kept");
             }
+            // The process is ending: as if it had been killed a moment before.
+            Err(error) if error.is_cancelled() => {}
             Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
         }
         guard.leave();

@@ -72,7 +72,11 @@ async fn many_who_ask_for_a_tag_are_one_head_and_one_get() {
     house
         .upstream
         .tag("1", manifest_of(&Digest::sha256_of(b"one"), 3).as_bytes());
-    join_all((0..50).map(|_| pull(&house))).await;
+    let pulls = join_all((0..50).map(|_| pull(&house))).await;
+    let misses = pulls
+        .iter()
+        .filter(|(_, outcome)| *outcome == Outcome::Miss);
+    assert_eq!(misses.count(), 1, "the others joined");
     assert_eq!(
         (house.upstream.count("HEAD"), house.upstream.count("GET")),
         (1, 1)
