@@ -60,6 +60,13 @@ mod tests {
         }
     }
 
+    /// F9. A record from the future (checked while the clock was ahead) is asked about within `ttl`.
+    #[test]
+    fn f9_a_record_from_the_future_is_asked_about_again_within_ttl() {
+        let year = 365 * 24 * 3600;
+        assert_ne!(freshness(POLICY, 1_000 + year, 1_000 + 60), Freshness::Fresh);
+    }
+
     #[test]
     fn a_ttl_of_zero_is_never_fresh() {
         let policy = TagPolicy {
