@@ -27,7 +27,7 @@ pub(super) enum Freshness {
 /// A record from the future (the clock was set back) has age zero: it is asked about again within `ttl`.
 pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
     let age = Duration::from_secs(now.saturating_sub(checked_at));
-    if age < policy.ttl {
+    if checked_at <= now && age < policy.ttl {
         Freshness::Fresh
     } else if age < policy.ttl.saturating_add(policy.stale_if_error) {
         Freshness::Revalidate

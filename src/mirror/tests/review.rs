@@ -1,6 +1,7 @@
 //! Review findings: each test fails on main at the time of writing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
@@ -224,4 +225,20 @@ async fn f8_a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
         assert!(answer.value.bytes == bytes.as_bytes(), "wrong bytes served as a {:?}", answer.outcome);
     }
     let _ = MirrorError::Abandoned;
+}
+
+/// F13. A fill taken over by an upstream answer without a length: the size first announced was wrong, the bytes
+/// are right. Whoever follows by the old size must hear of it, not wait for ever.
+#[tokio::test(start_paused = true)]
+async fn f13_a_size_that_was_never_right_ends_its_followers() {
+    let house = house();
+    let bytes = noise(300_000);
+    let digest = Digest::sha256_of(&bytes);
+    let broken = Script::of(vec![Step::Send(bytes.slice(..150_000)), Step::Panic]);
+    house.upstream.on_blob(&digest, broken.announced(Some(300_001)));
+    let whole = Script::of(vec![Step::Send(bytes.clone())]).announced(None);
+    house.upstream.on_blob(&digest, whole);
+    let blob = house.mirror.blob(&origin("a"), &digest).await.unwrap().value;
+    let drained = tokio::time::timeout(Duration::from_hours(24), drain_all(&blob)).await;
+    assert!(drained.is_ok(), "waited for a day");
 }
