@@ -27,7 +27,7 @@ pub(super) enum Freshness {
 /// A record from the future (the clock was set back) has age zero: it is asked about again within `ttl`.
 pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
     let age = Duration::from_secs(now.saturating_sub(checked_at));
-    if age < policy.ttl {
+    if checked_at <= now && age < policy.ttl {
         Freshness::Fresh
     } else if age < policy.ttl.saturating_add(policy.stale_if_error) {
         Freshness::Revalidate
@@ -58,6 +58,13 @@ mod tests {
         ] {
             assert_eq!(freshness(POLICY, 1_000, 1_000 + age), judged, "age {age}");
         }
+    }
+
+    /// F9. A record from the future (checked while the clock was ahead) is asked about within `ttl`.
+    #[test]
+    fn f9_a_record_from_the_future_is_asked_about_again_within_ttl() {
+        let year = 365 * 24 * 3600;
+        assert_ne!(freshness(POLICY, 1_000 + year, 1_000 + 60), Freshness::Fresh);
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub struct Mirror {
     fetch_runtime: Handle,
     fills: Arc<FillTable>,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
-    proofs: Flights<Link, Result<u64, MirrorError>>,
+    proofs: Flights<(Link, bool), Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
     resolutions: Flights<RecordKey, Result<Resolved, MirrorError>>,
     /// Manifests whose link, and whose children's links, are in the catalog.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fill::{Entered, Feed, Fetcher, FillError, Joined};
 use super::{Answer, Mirror, MirrorError, Outcome, link};
-use crate::oci::{ByteRange, Digest};
+use crate::oci::{ByteRange, Digest, Reference};
 use crate::store::{Content, Link, Origin};
 
 /// Bytes to be read: all here, or coming.
@@ -82,7 +82,7 @@ impl Mirror {
                 outcome: Outcome::Hit,
             });
         }
-        let value = self.prove(&link).await?;
+        let value = self.prove(&link, &Feed::Blob).await?;
         let outcome = if content.is_some() {
             Outcome::Revalidated
         } else {
@@ -126,7 +126,7 @@ impl Mirror {
 
     /// Joins or begins the one fill of the digest, and waits until it opens.
     async fn enter(self: &Arc<Self>, link: &Link, feed: Feed) -> Result<Attempt, MirrorError> {
-        let fetcher = self.fetcher(&link.origin, feed)?;
+        let fetcher = self.fetcher(&link.origin, feed.clone())?;
         let entered = self.fills.enter(&link.digest, &link.origin, &*self.store)?;
         let (joined, outcome, own) = match entered {
             Entered::Began(fill) => {
@@ -141,7 +141,7 @@ impl Mirror {
                 let outcome = if self.linked(link) {
                     Outcome::Hit
                 } else {
-                    self.prove(link).await?;
+                    self.prove(link, &feed).await?;
                     Outcome::Revalidated
                 };
                 let value = Blob::Content(content);
@@ -149,7 +149,7 @@ impl Mirror {
             }
         };
         if !own && !self.linked(link) {
-            self.prove(link).await?;
+            self.prove(link, &feed).await?;
         }
         match joined.opened().await {
             Ok(size) => {
@@ -175,20 +175,35 @@ impl Mirror {
     /// Asks upstream, once for all who ask now, whether the repository has the digest; remembers a yes.
     ///
     /// Gives the blob's size in bytes.
-    async fn prove(self: &Arc<Self>, link: &Link) -> Result<u64, MirrorError> {
+    async fn prove(self: &Arc<Self>, link: &Link, feed: &Feed) -> Result<u64, MirrorError> {
+        let manifest = match feed {
+            Feed::Blob => false,
+            Feed::Manifest => true,
+            // Upstream has just handed us the bytes under this very origin.
+            Feed::Held(bytes) => {
+                self.remember(vec![link.clone()]).await;
+                return Ok(bytes.len() as u64);
+            }
+        };
         let ask = || {
             let (mirror, link) = (Arc::clone(self), link.clone());
             async move {
                 let registry = &mirror.upstream(&link.origin.upstream)?.registry;
-                let head = registry
-                    .head_blob(&link.origin.repository, &link.digest)
-                    .await?;
+                let repository = &link.origin.repository;
+                let size = if manifest {
+                    // Registries keep manifests apart: a HEAD of the blob is 404.
+                    let reference = Reference::Digest(link.digest.clone());
+                    let head = registry.head_manifest(repository, &reference).await?;
+                    head.size.unwrap_or_default()
+                } else {
+                    registry.head_blob(repository, &link.digest).await?.size
+                };
                 mirror.remember(vec![link]).await;
-                Ok(head.size)
+                Ok(size)
             }
         };
         self.proofs
-            .run(link, ask)
+            .run(&(link.clone(), manifest), ask)
             .await
             .0
             .unwrap_or(Err(MirrorError::Abandoned))

@@ -77,7 +77,12 @@ impl Mirror {
                 return Err(error.into());
             }
         };
-        let unchanged = old.is_some_and(|old| old.digest == record.digest);
+        let unchanged = old.as_ref().is_some_and(|old| old.digest == record.digest);
+        if old.is_some() && !unchanged {
+            // A record that works is not given up for one whose manifest is not here yet.
+            self.bring_manifest(&key.origin, &record.digest, Feed::Manifest)
+                .await?;
+        }
         let outcome = if unchanged {
             Outcome::Revalidated
         } else {

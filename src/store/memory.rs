@@ -22,6 +22,15 @@ pub struct MemoryStore {
     links: Mutex<HashSet<Link>>,
 }
 
+#[cfg(test)]
+impl MemoryStore {
+    /// As if the catalog had been lost while the content stayed.
+    pub(crate) fn lose_catalog(&self) {
+        self.records.lock().clear();
+        self.links.lock().clear();
+    }
+}
+
 impl Contents for MemoryStore {
     fn open(&self, digest: &Digest) -> Result<Option<Content>, StoreError> {
         Ok(self.content.lock().get(digest).cloned())

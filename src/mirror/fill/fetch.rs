@@ -93,7 +93,9 @@ impl Fetcher {
         // Also before an error: followers may have all that came.
         work.publish(guard.fill.state());
         received?;
-        if let Some(announced) = body.size.filter(|&size| size != work.cursor()) {
+        // What followers were told, also by an earlier fetch.
+        let told = guard.fill.state().borrow().size;
+        if let Some(announced) = told.filter(|&size| size != work.cursor()) {
             let sent = work.cursor();
             return Err(FillError::Length { announced, sent });
         }

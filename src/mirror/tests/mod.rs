@@ -3,3 +3,4 @@
 mod fills;
 mod rights;
 mod tags;
+mod review;

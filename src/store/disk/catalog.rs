@@ -27,7 +27,7 @@ impl DiskCatalog {
     /// Opens or makes the file. One that cannot be read is put aside and begun anew: what it knew
     /// comes back from upstream.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = match Database::create(path) {
+        let database = match create(path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(StoreError::new(
@@ -48,7 +48,7 @@ impl DiskCatalog {
                 tracing::warn!(path = %path.display(), error = %broken, "catalog is unreadable; beginning anew");
                 fs::rename(path, &aside)
                     .map_err(|error| StoreError::io("move aside", path.display(), &error))?;
-                Database::create(path).map_err(|error| failed("create", &error))?
+                create(path).map_err(|error| failed("create", &error))?
             }
         };
         Ok(Self {
@@ -150,6 +150,14 @@ impl DiskCatalog {
         apply(&write).map_err(|error| failed("write", &error))?;
         write.commit().map_err(|error| failed("write", &error))
     }
+}
+
+/// redb panics on pages that make no sense: to us that is one more way of being unreadable.
+fn create(path: &Path) -> Result<Database, DatabaseError> {
+    std::panic::catch_unwind(|| Database::create(path)).unwrap_or_else(|_| {
+        let broken = redb::StorageError::Corrupted("redb panicked".to_owned());
+        Err(DatabaseError::Storage(broken))
+    })
 }
 
 fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {

@@ -37,12 +37,14 @@ impl Layout {
         let path = self.root.join("VERSION");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return fs::write(&path, format!("{VERSION}\n"))
-                    .map_err(|error| StoreError::io("write", path.display(), &error));
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(StoreError::io("read", path.display(), &error)),
         };
+        if text.trim().is_empty() {
+            // Never written, or not to its end.
+            return fs::write(&path, format!("{VERSION}\n"))
+                .map_err(|error| StoreError::io("write", path.display(), &error));
+        }
         if text.trim().parse() == Ok(VERSION) {
             return Ok(());
         }

@@ -36,6 +36,7 @@ use crate::oci::Digest;
 pub struct DiskStore {
     layout: Layout,
     catalog: DiskCatalog,
+    probing: parking_lot::Mutex<()>,
 }
 
 impl DiskStore {
@@ -47,7 +48,11 @@ impl DiskStore {
         let catalog = DiskCatalog::open(&layout.catalog())?;
         // Only after the lock is ours: another process's fills are not ours to drop.
         layout.drop_fills()?;
-        Ok(Self { layout, catalog })
+        Ok(Self {
+            layout,
+            catalog,
+            probing: parking_lot::Mutex::default(),
+        })
     }
 }
 
@@ -88,8 +93,12 @@ impl Contents for DiskStore {
 
     fn probe(&self) -> Result<(), StoreError> {
         let path = self.layout.probe();
-        fs::write(&path, b"")
-            .and_then(|()| fs::remove_file(&path))
+        // One at a time, and with bytes: an empty file can be made on a full disk.
+        let _one = self.probing.lock();
+        let written = fs::write(&path, [0; 4096]);
+        let removed = fs::remove_file(&path);
+        written
+            .and(removed)
             .map_err(|error| StoreError::io("write", path.display(), &error))
     }
 }

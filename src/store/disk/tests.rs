@@ -175,3 +175,117 @@ fn a_digest_that_cannot_be_verified_is_never_kept() {
         StoreErrorKind::Misuse
     );
 }
+
+/// F10. A crash or a full disk between making VERSION and writing it leaves it empty.
+#[test]
+fn f10_an_empty_version_is_one_that_was_never_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("VERSION"), "").unwrap();
+    let opened = DiskStore::open(folder.path());
+    assert!(opened.is_ok(), "{}", opened.err().unwrap());
+}
+
+/// F11. Two probes at once do not fail each other.
+#[test]
+fn f11_two_probes_at_once_do_not_fail_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    let failed = std::thread::scope(|scope| {
+        let probes: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..2000).filter_map(|_| store.probe().err()).next()))
+            .collect();
+        probes.into_iter().find_map(|probe| probe.join().unwrap())
+    });
+    assert!(failed.is_none(), "{}", failed.unwrap());
+}
+
+/// F12. However the catalog's bytes are broken, the store opens and answers, without a panic.
+#[test]
+fn f12_a_broken_catalog_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.redb");
+    let link = |n: u32| Link {
+        origin: origin(),
+        digest: Digest::sha256_of(&n.to_le_bytes()),
+    };
+    {
+        let store = DiskStore::open(folder.path()).unwrap();
+        for n in 0..20 {
+            store.link(&(n * 50..(n + 1) * 50).map(link).collect::<Vec<_>>()).unwrap();
+        }
+    }
+    let whole = fs::read(&path).unwrap();
+    eprintln!("catalog: {} bytes", whole.len());
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed >> 33).unwrap()
+    };
+    let mut kinds = std::collections::BTreeMap::<String, (usize, String)>::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for case in 0..400 {
+        let mut broken = whole.clone();
+        let what = match case % 4 {
+            0 => {
+                let length = random() % broken.len();
+                broken.truncate(length);
+                format!("truncated to {length}")
+            }
+            1 => {
+                let at = random() % 4096.min(broken.len());
+                broken[at] ^= 1 << (random() % 8);
+                format!("bit in header at {at}")
+            }
+            2 => {
+                let page = random() % (broken.len() / 4096);
+                broken[page * 4096..(page + 1) * 4096].fill(0);
+                format!("page {page} zeroed")
+            }
+            _ => {
+                let at = random() % (broken.len() - 64);
+                for byte in &mut broken[at..at + 64] {
+                    *byte = u8::try_from(random() % 256).unwrap();
+                }
+                format!("64 random bytes at {at}")
+            }
+        };
+        let _ = fs::remove_file(folder.path().join("catalog.redb.broken"));
+        fs::write(&path, &broken).unwrap();
+        let step = std::sync::Mutex::new("open");
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let store = match DiskStore::open(folder.path()) {
+                Ok(store) => store,
+                Err(error) => return Some(format!("open: {error}")),
+            };
+            *step.lock().unwrap() = "linked";
+            for n in (0..1000).step_by(37) {
+                let _ = store.linked(&link(n));
+            }
+            *step.lock().unwrap() = "link";
+            let _ = store.link(&[link(5000)]);
+            *step.lock().unwrap() = "linked again";
+            for n in 0..1000 {
+                let _ = store.linked(&link(n));
+            }
+            None
+        }));
+        let bad = match done {
+            Ok(None) => continue,
+            Ok(Some(error)) => error,
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                    .unwrap_or_default();
+                let text: String = text.chars().take(70).collect();
+                format!("panic in {}: {text}", step.lock().unwrap())
+            }
+        };
+        kinds.entry(bad).or_insert((0, what)).0 += 1;
+    }
+    let _ = std::panic::take_hook();
+    assert!(kinds.is_empty(), "{kinds:#?}");
+}
