@@ -16,10 +16,10 @@ pub enum MirrorError {
     /// The digest's algorithm is not one we can verify.
     #[error("{0}: digests of this algorithm cannot be verified")]
     Unverifiable(Digest),
-    /// The bytes are here, and they are no manifest.
+    /// What upstream serves as a manifest is none.
     #[error("{0} is not a manifest: {1}")]
     NotAManifest(Digest, Arc<ManifestError>),
-    /// The bytes are here, and too many for a manifest: size in bytes.
+    /// What upstream serves as a manifest has too many bytes: their number.
     #[error("{0} is not a manifest: it has {1} bytes")]
     TooLarge(Digest, u64),
     /// The fill ended without content.
@@ -51,14 +51,30 @@ impl MirrorError {
         }
     }
 
+    /// The word for an outage, if it is one: upstream cannot be asked, or what answers in its place makes no sense.
+    /// An outage says nothing about what upstream has.
+    pub fn outage(&self) -> Option<&'static str> {
+        match self {
+            Self::Fill(FillError::Upstream(error)) => error.is_outage().then(|| error.word()),
+            Self::Fill(FillError::Mismatch(_) | FillError::Length { .. })
+            | Self::NotAManifest(..)
+            | Self::TooLarge(..) => Some("nonsense"),
+            Self::Fill(FillError::Store(_) | FillError::Abandoned)
+            | Self::UnknownUpstream(_)
+            | Self::Unverifiable(_)
+            | Self::Abandoned => None,
+        }
+    }
+
     /// The outcome of a request that ends in this error.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
-            Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Negative,
             Self::Abandoned | Self::Fill(FillError::Abandoned) => Outcome::Error(Who::Mirror),
             Self::Fill(FillError::Store(_)) => Outcome::Error(Who::Store),
-            Self::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
+            Self::NotAManifest(..)
+            | Self::TooLarge(..)
+            | Self::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
                 Outcome::Error(Who::Upstream)
             }
             Self::Fill(FillError::Upstream(error)) => match error.kind() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fill::Feed;
-use super::{Answer, Mirror, MirrorError, Outcome, link};
-use crate::oci::{Digest, Manifest, MediaType, Reference};
-use crate::store::{Origin, RecordKey};
+use super::fill::{Feed, FillError};
+use super::{Answer, Blob, Mirror, MirrorError, Outcome};
+use crate::oci::{Digest, Manifest, ManifestKind, MediaType, Reference, Verifier};
+use crate::store::{Link, Origin, RecordKey, Role};
 
 /// The largest manifest served, in bytes: what upstreams are read up to.
 const MANIFEST_LIMIT: u64 = 16 * 1024 * 1024;
@@ -58,7 +58,10 @@ impl Mirror {
         reference: &Reference,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         let tag = match reference {
-            Reference::Digest(digest) => return self.manifest_by_digest(origin, digest).await,
+            Reference::Digest(digest) => {
+                let link = super::link(origin, digest, Role::Manifest);
+                return self.manifest_by_digest(&link).await;
+            }
             Reference::Tag(tag) => tag.clone(),
         };
         let key = RecordKey {
@@ -66,96 +69,140 @@ impl Mirror {
             tag,
         };
         let resolved = self.resolve(&key).await?;
-        let mut answer = self
-            .manifest_by_digest(origin, &resolved.value.digest)
-            .await?;
-        if answer.outcome == Outcome::Hit {
-            // The bytes were here: what happened to the tag is the whole story.
+        let link = super::link(origin, &resolved.value.digest, Role::Manifest);
+        let mut answer = self.manifest_by_digest(&link).await?;
+        // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
+        // as anything else.
+        if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
             answer.outcome = resolved.outcome;
         }
         Ok(answer)
     }
 
-    /// What a HEAD of `reference` in `origin` is answered with: never fetches a manifest for a tag that
-    /// upstream's own HEAD tells enough about.
+    /// What a HEAD of `reference` in `origin` is answered with: fetches no manifest for a tag that upstream's own
+    /// HEAD tells enough about.
     pub async fn manifest_summary(
         self: &Arc<Self>,
         origin: &Origin,
         reference: &Reference,
     ) -> Result<Answer<ManifestSummary>, MirrorError> {
-        match reference {
-            Reference::Tag(tag) => {
-                let key = RecordKey {
-                    origin: origin.clone(),
-                    tag: tag.clone(),
-                };
-                let resolved = self.resolve(&key).await?;
-                let record = resolved.value;
-                let value = ManifestSummary {
-                    digest: record.digest,
-                    media_type: record.media_type,
-                    size: record.size,
-                };
-                Ok(Answer {
-                    value,
-                    outcome: resolved.outcome,
-                })
-            }
+        let tag = match reference {
             Reference::Digest(digest) => {
-                let answer = self.manifest_by_digest(origin, digest).await?;
-                Ok(Answer {
+                // A client that asks for the head asks for the rest next: bring the whole, it is content for ever.
+                let link = super::link(origin, digest, Role::Manifest);
+                let answer = self.manifest_by_digest(&link).await?;
+                return Ok(Answer {
                     value: answer.value.summary(),
                     outcome: answer.outcome,
-                })
+                });
             }
-        }
-    }
-
-    /// The manifest `digest` of `origin`. A client that asks for its head asks for the rest next, so both
-    /// bring the whole: it is small, and content for ever.
-    async fn manifest_by_digest(
-        self: &Arc<Self>,
-        origin: &Origin,
-        digest: &Digest,
-    ) -> Result<Answer<HeldManifest>, MirrorError> {
-        if let Some(value) = self.manifests.get(&link(origin, digest)) {
-            return Ok(Answer {
-                value,
-                outcome: Outcome::Hit,
-            });
-        }
-        self.bring_manifest(origin, digest, Feed::Manifest).await
-    }
-
-    /// Obtains, reads and remembers a manifest that is not in memory.
-    pub(super) async fn bring_manifest(
-        self: &Arc<Self>,
-        origin: &Origin,
-        digest: &Digest,
-        feed: Feed,
-    ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let Answer {
-            value: blob,
-            outcome,
-        } = self.obtain(origin, digest, feed).await?;
-        if blob.size() > MANIFEST_LIMIT {
-            return Err(MirrorError::TooLarge(digest.clone(), blob.size()));
-        }
-        let bytes = Bytes::from(blob.read_whole().await?);
-        let manifest = Manifest::parse(&bytes, None)
-            .map_err(|error| MirrorError::NotAManifest(digest.clone(), Arc::new(error)))?;
-        // Upstream's manifest says that the repository has these, too. What it says of elsewhere (foreign
-        // layers with URLs, and the subject, which may be missing) shows nothing.
-        let shown = manifest.references.iter().filter(|child| !child.has_urls);
-        let mut links: Vec<_> = shown.map(|child| link(origin, &child.digest)).collect();
-        links.push(link(origin, digest));
-        self.remember(links).await;
-        let value = HeldManifest {
-            digest: digest.clone(),
-            media_type: manifest.media_type,
-            bytes,
+            Reference::Tag(tag) => tag.clone(),
         };
-        self.manifests.insert(link(origin, digest), value.clone());
+        let key = RecordKey {
+            origin: origin.clone(),
+            tag,
+        };
+        let Answer {
+            value: record,
+            outcome,
+        } = self.resolve(&key).await?;
+        let link = super::link(origin, &record.digest, Role::Manifest);
+        // What is here knows better than upstream's headers, and is what a GET is answered with.
+        let value = if self.content(&link.digest)?.is_some() {
+            self.manifest_by_digest(&link).await?.value.summary()
+        } else {
+            ManifestSummary {
+                digest: record.digest,
+                media_type: record.media_type,
+                size: record.size,
+            }
+        };
         Ok(Answer { value, outcome })
     }
+
+    async fn manifest_by_digest(
+        self: &Arc<Self>,
+        link: &Link,
+    ) -> Result<Answer<HeldManifest>, MirrorError> {
+        if let Some(value) = self.manifests.get(link) {
+            let outcome = Outcome::Hit;
+            return Ok(Answer { value, outcome });
+        }
+        self.bring_manifest(link, Feed::Manifest).await
+    }
+
+    /// Obtains, reads, checks and remembers a manifest that is not in memory.
+    pub(super) async fn bring_manifest(
+        self: &Arc<Self>,
+        link: &Link,
+        feed: Feed,
+    ) -> Result<Answer<HeldManifest>, MirrorError> {
+        let answer = self.obtain(link, feed.clone()).await?;
+        let (read, outcome) = match self.read(link, &answer.value).await {
+            Err(MirrorError::Fill(FillError::Mismatch(wrong))) => {
+                tracing::error!(digest = %link.digest, %wrong, "content has gone wrong on disk; set aside");
+                self.store.set_aside(&link.digest)?;
+                let answer = self.obtain(link, feed).await?;
+                (self.read(link, &answer.value).await?, answer.outcome)
+            }
+            read => (read?, answer.outcome),
+        };
+        let (value, references) = read;
+        self.remember(references).await;
+        self.manifests.insert(link.clone(), value.clone());
+        Ok(Answer { value, outcome })
+    }
+
+    /// Reads a manifest whole. Its digest is checked also when it comes from our own disk: it is small, and it
+    /// stays in memory then. Gives the links that it shows beside its own.
+    async fn read(
+        &self,
+        link: &Link,
+        blob: &Blob,
+    ) -> Result<(HeldManifest, Vec<Link>), MirrorError> {
+        let digest = link.digest.clone();
+        if blob.size() > MANIFEST_LIMIT {
+            return Err(MirrorError::TooLarge(digest, blob.size()));
+        }
+        let bytes = Bytes::from(blob.read_whole().await?);
+        let examined = {
+            let bytes = bytes.clone();
+            // A large one takes its time.
+            tokio::task::spawn_blocking(move || examine(&digest, &bytes)).await
+        };
+        let manifest = examined.map_err(|_| MirrorError::Abandoned)??;
+        let held = HeldManifest {
+            digest: link.digest.clone(),
+            media_type: manifest.media_type.clone(),
+            bytes,
+        };
+        Ok((held, shown_by(&manifest, link)))
+    }
+}
+
+/// Proves and parses a manifest.
+fn examine(digest: &Digest, bytes: &[u8]) -> Result<Manifest, MirrorError> {
+    match Verifier::verify(digest, bytes) {
+        Some(Ok(_)) => {}
+        Some(Err(mismatch)) => return Err(FillError::Mismatch(mismatch).into()),
+        None => return Err(MirrorError::Unverifiable(digest.clone())),
+    }
+    Manifest::parse(bytes, None)
+        .map_err(|error| MirrorError::NotAManifest(digest.clone(), Arc::new(error)))
+}
+
+/// The links that a manifest shows, which upstream serves as a manifest of the link's repository: registries take
+/// one in only when the repository has what it references. What it says of elsewhere (foreign layers with URLs)
+/// and of what may be missing (the subject) shows nothing.
+fn shown_by(manifest: &Manifest, link: &Link) -> Vec<Link> {
+    let role = match manifest.kind {
+        ManifestKind::Index => Role::Manifest,
+        ManifestKind::Image | ManifestKind::Schema1 => Role::Blob,
+    };
+    let references = manifest.references.iter().filter(|it| !it.has_urls);
+    let mut links: Vec<_> = references
+        .map(|it| super::link(&link.origin, &it.digest, role))
+        .collect();
+    links.push(link.clone());
+    links
 }

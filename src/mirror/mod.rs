@@ -38,7 +38,8 @@ use tokio::runtime::Handle;
 use self::fill::FillTable;
 use self::flight::Flights;
 use self::resolve::Resolved;
-use crate::store::{Link, Origin, RecordKey, Store, StoreError};
+use crate::oci::Digest;
+use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
@@ -92,10 +93,10 @@ pub struct Mirror {
     fetch_runtime: Handle,
     fills: Arc<FillTable>,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
-    proofs: Flights<(Link, bool), Result<u64, MirrorError>>,
+    proofs: Flights<Link, Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
     resolutions: Flights<RecordKey, Result<Resolved, MirrorError>>,
-    /// Manifests whose link, and whose children's links, are in the catalog.
+    /// Manifests that their repositories have shown, with their references remembered.
     manifests: Cache<Link, HeldManifest>,
 }
 
@@ -147,9 +148,10 @@ impl Mirror {
 }
 
 /// A link under `origin`.
-fn link(origin: &Origin, digest: &crate::oci::Digest) -> Link {
+fn link(origin: &Origin, digest: &Digest, role: Role) -> Link {
     Link {
         origin: origin.clone(),
         digest: digest.clone(),
+        role,
     }
 }

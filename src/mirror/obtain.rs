@@ -1,15 +1,19 @@
-//! A digest under an origin: content, a fill to follow, or a new fill; and the right to any of them.
+//! A digest under a link: content, a fill to follow, or a new fill; and the right to any of them.
 //!
-//! The right is a [`Link`]: this repository has shown this digest (invariant 9). A new fill asks upstream
-//! under the origin itself, so upstream's answer is the proof; what another repository brought is given out
-//! only after upstream has shown, without a transfer, that this one has it too.
+//! The right is the [`Link`]: this repository has shown this digest in this role (invariant 9). A new fill asks
+//! upstream under the link itself, so upstream's answer is the proof; what came in by another link is given out
+//! only after upstream has shown, without a transfer, that this repository has it too.
 
 use std::sync::Arc;
 
 use super::fill::{Entered, Feed, Fetcher, FillError, Joined};
-use super::{Answer, Mirror, MirrorError, Outcome, link};
+use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{ByteRange, Digest, Reference};
-use crate::store::{Content, Link, Origin};
+use crate::store::{Content, Link, Origin, Role, StoreError};
+
+/// How many fills of others may break under a request before it gives up. More than one takes somebody who asks
+/// again and again for what their own repository does not have.
+const BROKEN_FILLS_OF_OTHERS: u32 = 16;
 
 /// Bytes to be read: all here, or coming.
 #[derive(Clone)]
@@ -37,9 +41,7 @@ impl Blob {
                 let size = usize::try_from(size).unwrap_or(usize::MAX);
                 let read = tokio::task::spawn_blocking(move || source.read_all(size)).await;
                 let bytes = read.map_err(|_| FillError::Abandoned)?;
-                bytes.map_err(|error| {
-                    FillError::Store(crate::store::StoreError::io("read", "content", &error))
-                })
+                bytes.map_err(|error| FillError::Store(StoreError::io("read", "content", &error)))
             }
             Self::Fill(joined, size) => {
                 let mut follower = joined.follow(ByteRange::new(0, *size));
@@ -63,7 +65,8 @@ impl Mirror {
         origin: &Origin,
         digest: &Digest,
     ) -> Result<Answer<Blob>, MirrorError> {
-        self.obtain(origin, digest, Feed::Blob).await
+        let link = super::link(origin, digest, Role::Blob);
+        self.obtain(&link, Feed::Blob).await
     }
 
     /// The size in bytes of the blob `digest` of `origin`, for a HEAD: never begins a fill.
@@ -72,27 +75,30 @@ impl Mirror {
         origin: &Origin,
         digest: &Digest,
     ) -> Result<Answer<u64>, MirrorError> {
-        let link = link(origin, digest);
+        let link = super::link(origin, digest, Role::Blob);
         let content = self.content(digest)?;
-        if let Some(content) = &content
+        let held = content.map(|content| content.size());
+        if let Some(value) = held
             && self.linked(&link)
         {
-            return Ok(Answer {
-                value: content.size(),
-                outcome: Outcome::Hit,
-            });
+            let outcome = Outcome::Hit;
+            return Ok(Answer { value, outcome });
         }
-        let value = self.prove(&link, &Feed::Blob).await?;
-        let outcome = if content.is_some() {
-            Outcome::Revalidated
-        } else {
-            Outcome::Bypass("head")
-        };
-        Ok(Answer { value, outcome })
+        let told = self.prove(&link).await?;
+        Ok(match held {
+            Some(value) => Answer {
+                value,
+                outcome: Outcome::Revalidated,
+            },
+            None => Answer {
+                value: told,
+                outcome: Outcome::Bypass("head"),
+            },
+        })
     }
 
     /// The content of `digest`, without asking who may have it.
-    fn content(&self, digest: &Digest) -> Result<Option<Content>, MirrorError> {
+    pub(super) fn content(&self, digest: &Digest) -> Result<Option<Content>, MirrorError> {
         if !digest.is_verifiable() {
             return Err(MirrorError::Unverifiable(digest.clone()));
         }
@@ -101,70 +107,72 @@ impl Mirror {
 
     pub(super) async fn obtain(
         self: &Arc<Self>,
-        origin: &Origin,
-        digest: &Digest,
+        link: &Link,
         feed: Feed,
     ) -> Result<Answer<Blob>, MirrorError> {
-        let link = link(origin, digest);
-        if let Some(content) = self.content(digest)?
-            && self.linked(&link)
+        if let Some(content) = self.content(&link.digest)?
+            && self.linked(link)
         {
             return Ok(Answer {
                 value: Blob::Content(content),
                 outcome: Outcome::Hit,
             });
         }
-        match self.enter(&link, feed.clone()).await? {
-            Attempt::Answer(answer) => Ok(answer),
-            // The fill that broke was another origin's: its upstream's trouble need not be ours.
-            Attempt::Foreign(_) => match self.enter(&link, feed).await? {
-                Attempt::Answer(answer) => Ok(answer),
-                Attempt::Foreign(error) => Err(error.into()),
-            },
+        let fetcher = self.fetcher(link, feed)?;
+        for _ in 0..=BROKEN_FILLS_OF_OTHERS {
+            if let Some(answer) = self.enter(link, &fetcher).await? {
+                return Ok(answer);
+            }
         }
+        Err(MirrorError::Abandoned)
     }
 
     /// Joins or begins the one fill of the digest, and waits until it opens.
-    async fn enter(self: &Arc<Self>, link: &Link, feed: Feed) -> Result<Attempt, MirrorError> {
-        let fetcher = self.fetcher(&link.origin, feed.clone())?;
-        let entered = self.fills.enter(&link.digest, &link.origin, &*self.store)?;
-        let (joined, outcome, own) = match entered {
+    ///
+    /// `None` when a fill broke that was begun by another link: its trouble need not be ours, and its
+    /// upstream's answer is none to us.
+    async fn enter(
+        self: &Arc<Self>,
+        link: &Link,
+        fetcher: &Fetcher,
+    ) -> Result<Option<Answer<Blob>>, MirrorError> {
+        let (joined, outcome, own) = match self.fills.enter(link, &*self.store)? {
             Entered::Began(fill) => {
                 fetcher.clone().begin(Arc::clone(&fill));
-                (Joined::new(fill, fetcher), Outcome::Miss, true)
+                (Joined::new(fill, fetcher.clone()), Outcome::Miss, true)
             }
             Entered::Joined(fill) => {
-                let own = *fill.origin() == link.origin;
-                (Joined::new(fill, fetcher), Outcome::Join, own)
+                let own = fill.link() == link;
+                (Joined::new(fill, fetcher.clone()), Outcome::Join, own)
             }
             Entered::Content(content) => {
                 let outcome = if self.linked(link) {
                     Outcome::Hit
                 } else {
-                    self.prove(link, &feed).await?;
+                    self.prove(link).await?;
                     Outcome::Revalidated
                 };
                 let value = Blob::Content(content);
-                return Ok(Attempt::Answer(Answer { value, outcome }));
+                return Ok(Some(Answer { value, outcome }));
             }
         };
         if !own && !self.linked(link) {
-            self.prove(link, &feed).await?;
+            self.prove(link).await?;
         }
         match joined.opened().await {
             Ok(size) => {
                 let value = Blob::Fill(joined, size);
-                Ok(Attempt::Answer(Answer { value, outcome }))
+                Ok(Some(Answer { value, outcome }))
             }
             Err(error) if own => Err(error.into()),
-            Err(error) => Ok(Attempt::Foreign(error)),
+            Err(_) => Ok(None),
         }
     }
 
-    fn fetcher(&self, origin: &Origin, feed: Feed) -> Result<Fetcher, MirrorError> {
+    fn fetcher(&self, link: &Link, feed: Feed) -> Result<Fetcher, MirrorError> {
         Ok(Fetcher {
-            registry: Arc::clone(&self.upstream(&origin.upstream)?.registry),
-            origin: origin.clone(),
+            registry: Arc::clone(&self.upstream(&link.origin.upstream)?.registry),
+            link: link.clone(),
             feed,
             store: Arc::clone(&self.store),
             fills: Arc::clone(&self.fills),
@@ -172,47 +180,27 @@ impl Mirror {
         })
     }
 
-    /// Asks upstream, once for all who ask now, whether the repository has the digest; remembers a yes.
-    ///
-    /// Gives the blob's size in bytes.
-    async fn prove(self: &Arc<Self>, link: &Link, feed: &Feed) -> Result<u64, MirrorError> {
-        let manifest = match feed {
-            Feed::Blob => false,
-            Feed::Manifest => true,
-            // Upstream has just handed us the bytes under this very origin.
-            Feed::Held(bytes) => {
-                self.remember(vec![link.clone()]).await;
-                return Ok(bytes.len() as u64);
-            }
-        };
+    /// Asks upstream, once for all who ask now, whether the repository has the digest in this role; remembers a
+    /// yes. Gives the size in bytes, as far as upstream tells it.
+    async fn prove(self: &Arc<Self>, link: &Link) -> Result<u64, MirrorError> {
         let ask = || {
             let (mirror, link) = (Arc::clone(self), link.clone());
             async move {
                 let registry = &mirror.upstream(&link.origin.upstream)?.registry;
                 let repository = &link.origin.repository;
-                let size = if manifest {
-                    // Registries keep manifests apart: a HEAD of the blob is 404.
-                    let reference = Reference::Digest(link.digest.clone());
-                    let head = registry.head_manifest(repository, &reference).await?;
-                    head.size.unwrap_or_default()
-                } else {
-                    registry.head_blob(repository, &link.digest).await?.size
+                let size = match link.role {
+                    Role::Blob => registry.head_blob(repository, &link.digest).await?.size,
+                    Role::Manifest => {
+                        let reference = Reference::Digest(link.digest.clone());
+                        let head = registry.head_manifest(repository, &reference).await?;
+                        head.size.unwrap_or_default()
+                    }
                 };
                 mirror.remember(vec![link]).await;
                 Ok(size)
             }
         };
-        self.proofs
-            .run(&(link.clone(), manifest), ask)
-            .await
-            .0
-            .unwrap_or(Err(MirrorError::Abandoned))
+        let (answer, _) = self.proofs.run(link, ask).await;
+        answer.unwrap_or(Err(MirrorError::Abandoned))
     }
-}
-
-/// How an attempt at a fill ended.
-enum Attempt {
-    Answer(Answer<Blob>),
-    /// The fill was begun under another origin and broke before it opened.
-    Foreign(FillError),
 }

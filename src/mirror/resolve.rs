@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::fill::Feed;
 use super::freshness::{Freshness, freshness};
-use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{Digest, Reference};
-use crate::store::{Record, RecordKey};
+use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
+use crate::oci::{Digest, Manifest, Reference};
+use crate::store::{Record, RecordKey, Role};
 use crate::upstream::{ErrorKind, ManifestHead};
 
 pub(super) type Resolved = Answer<Record>;
@@ -80,8 +80,8 @@ impl Mirror {
         let unchanged = old.as_ref().is_some_and(|old| old.digest == record.digest);
         if old.is_some() && !unchanged {
             // A record that works is not given up for one whose manifest is not here yet.
-            self.bring_manifest(&key.origin, &record.digest, Feed::Manifest)
-                .await?;
+            let link = super::link(&key.origin, &record.digest, Role::Manifest);
+            self.bring_manifest(&link, Feed::Manifest).await?;
         }
         let outcome = if unchanged {
             Outcome::Revalidated
@@ -114,11 +114,9 @@ impl Mirror {
                 checked_at: self.clock.now(),
             });
         }
-        let brought = self
-            .bring_manifest(&key.origin, &digest, Feed::Manifest)
-            .await?
-            .value;
-        Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
+        let link = super::link(&key.origin, &digest, Role::Manifest);
+        let brought = self.bring_manifest(&link, Feed::Manifest).await?;
+        Ok(self.record_for(brought.value.summary()))
     }
 
     /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD has no digest.
@@ -131,25 +129,29 @@ impl Mirror {
         let digest = body
             .digest
             .unwrap_or_else(|| Digest::sha256_of(&body.bytes));
-        let brought = self
-            .bring_manifest(&key.origin, &digest, Feed::Held(body.bytes))
-            .await?
-            .value;
-        Ok(self.record_for(digest, brought.media_type, brought.bytes.len()))
+        // Nonsense in upstream's place is not worth keeping, and must not look like a manifest's absence.
+        if let Err(error) = Manifest::parse(&body.bytes, None) {
+            return Err(MirrorError::NotAManifest(digest, Arc::new(error)));
+        }
+        let link = super::link(&key.origin, &digest, Role::Manifest);
+        // Upstream has just shown it.
+        self.remember(vec![link.clone()]).await;
+        let brought = self.bring_manifest(&link, Feed::Held(body.bytes)).await?;
+        Ok(self.record_for(brought.value.summary()))
     }
 
-    fn record_for(&self, digest: Digest, media_type: crate::oci::MediaType, size: usize) -> Record {
+    fn record_for(&self, manifest: ManifestSummary) -> Record {
         Record {
-            digest,
-            media_type,
-            size: size as u64,
+            digest: manifest.digest,
+            media_type: manifest.media_type,
+            size: manifest.size,
             checked_at: self.clock.now(),
         }
     }
 
     async fn keep(&self, key: &RecordKey, record: &Record) {
         let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
-        let link = super::link(&key.origin, &record.digest);
+        let link = super::link(&key.origin, &record.digest, Role::Manifest);
         let kept = tokio::task::spawn_blocking(move || {
             store.link(&[link])?;
             store.put_record(&key, &record)
@@ -171,8 +173,9 @@ impl Mirror {
 /// Whether an older record may answer in upstream's place, and why. Offline there is nobody to ask, ever:
 /// then any record may.
 fn stands_in(error: &MirrorError, judged: Freshness) -> Option<&'static str> {
-    let upstream = error.upstream()?;
-    let kind = upstream.kind();
-    let bounded = judged != Freshness::Expired || *kind == ErrorKind::Offline;
-    (upstream.is_outage() && bounded).then(|| kind.word())
+    let why = error.outage()?;
+    let offline = error
+        .upstream()
+        .is_some_and(|error| *error.kind() == ErrorKind::Offline);
+    (judged != Freshness::Expired || offline).then_some(why)
 }

@@ -66,14 +66,17 @@ pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
     match why {
         MirrorError::UnknownUpstream(_) => coded(ErrorCode::NameUnknown, &message),
         MirrorError::Unverifiable(_) => coded(ErrorCode::DigestInvalid, &message),
-        MirrorError::NotAManifest(..) | MirrorError::TooLarge(..) => {
-            coded(ErrorCode::ManifestUnknown, &message)
-        }
         MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked),
-        MirrorError::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
+        MirrorError::NotAManifest(..)
+        | MirrorError::TooLarge(..)
+        | MirrorError::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
             error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message)
         }
-        MirrorError::Fill(FillError::Store(_) | FillError::Abandoned) | MirrorError::Abandoned => {
+        // The log has the details: where things lie on our disk is nothing to tell clients.
+        MirrorError::Fill(FillError::Store(_)) => {
+            coded(ErrorCode::Unavailable, "the mirror's store failed")
+        }
+        MirrorError::Fill(FillError::Abandoned) | MirrorError::Abandoned => {
             coded(ErrorCode::Unavailable, &message)
         }
     }

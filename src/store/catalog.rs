@@ -38,6 +38,16 @@ pub struct Record {
     pub checked_at: u64,
 }
 
+/// As what a repository shows a digest. Registries keep the two apart: each has an endpoint of its own, and what
+/// is in a blob says nothing about what the repository holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Bytes, whatever they mean.
+    Blob,
+    /// A manifest, whose references upstream vouches for.
+    Manifest,
+}
+
 /// "This repository has shown this digest": what makes the digest servable under the repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Link {
@@ -45,6 +55,8 @@ pub struct Link {
     pub origin: Origin,
     /// What it has shown.
     pub digest: Digest,
+    /// As what.
+    pub role: Role,
 }
 
 /// Records and links. Losing them costs questions to upstream, never bytes.

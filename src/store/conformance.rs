@@ -6,7 +6,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use super::{Content, Link, Origin, Record, RecordKey, Source, Store, StoreError, StoreErrorKind};
+use super::{
+    Content, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError, StoreErrorKind,
+};
 use crate::oci::{Digest, MediaType, Verified, Verifier};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
@@ -27,6 +29,7 @@ pub(crate) const CASES: &[Case] = &[
         dropped_partial_leaves_nothing,
     ),
     ("a_sparse_partial_reads_back", a_sparse_partial_reads_back),
+    ("what_is_set_aside_is_absent", what_is_set_aside_is_absent),
     ("a_second_begin_starts_empty", a_second_begin_starts_empty),
     (
         "a_proof_of_other_bytes_is_refused",
@@ -170,6 +173,17 @@ fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
     Ok(())
 }
 
+fn what_is_set_aside_is_absent(store: &dyn Store) -> Outcome {
+    let bytes = b"what is set aside is absent";
+    let digest = keep(store, bytes)?;
+    store.set_aside(&digest)?;
+    ensure(store.open(&digest)?.is_none(), "it is still there")?;
+    // A second time there is nothing to set aside, and the digest can be filled anew.
+    store.set_aside(&digest)?;
+    keep(store, bytes)?;
+    ensure(store.open(&digest)?.is_some(), "it cannot be filled anew")
+}
+
 fn a_second_begin_starts_empty(store: &dyn Store) -> Outcome {
     let bytes = b"short";
     let proof = proof(bytes)?;
@@ -287,6 +301,7 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
         Ok(Link {
             origin: origin(upstream, repository)?,
             digest,
+            role: Role::Blob,
         })
     };
     let ours = [
@@ -302,6 +317,10 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
         link("ghcr.io", "library/alpine", "a")?,
         link("docker.io", "library/busybox", "a")?,
         link("docker.io", "library/alpine", "c")?,
+        Link {
+            role: Role::Manifest,
+            ..ours[0].clone()
+        },
     ] {
         ensure(!store.linked(&other)?, "a link that nobody made")?;
     }

@@ -85,6 +85,11 @@ impl<S: Store> Contents for Faulty<S> {
         }))
     }
 
+    fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.count.step("set aside")?;
+        self.inner.set_aside(digest)
+    }
+
     fn probe(&self) -> Result<(), StoreError> {
         self.count.step("probe")?;
         self.inner.probe()

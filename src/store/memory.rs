@@ -44,6 +44,11 @@ impl Contents for MemoryStore {
         }))
     }
 
+    fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.content.lock().remove(digest);
+        Ok(())
+    }
+
     fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }

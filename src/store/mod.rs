@@ -24,7 +24,7 @@ mod partial;
 
 use crate::oci::Digest;
 
-pub use catalog::{Catalog, Link, Origin, Record, RecordKey};
+pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
 pub use disk::DiskStore;
 pub use error::{StoreError, StoreErrorKind};
@@ -39,6 +39,10 @@ pub trait Contents: Send + Sync + 'static {
     /// A new, empty file for a fill of `digest`. What an earlier fill of the same digest left behind
     /// is dropped. The caller holds at most one per digest (invariant 3).
     fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError>;
+
+    /// Takes content whose bytes turned out wrong out of sight, so that it is absent and can be filled anew.
+    /// No error when it is not there.
+    fn set_aside(&self, digest: &Digest) -> Result<(), StoreError>;
 
     /// Whether new bytes could be kept now: asked by the readiness check.
     fn probe(&self) -> Result<(), StoreError>;

@@ -12,7 +12,7 @@ use super::state::{FillError, Phase, State};
 use super::table::{Fill, FillTable};
 use super::work::Work;
 use crate::oci::{Reference, Verified};
-use crate::store::{Content, Link, Origin, Store, StoreError};
+use crate::store::{Content, Link, Store, StoreError};
 use crate::upstream::{BlobBody, Registry, UpstreamError};
 
 /// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
@@ -32,10 +32,11 @@ pub(in crate::mirror) enum Feed {
     Held(Bytes),
 }
 
-/// All that a fetch needs, bound to the origin whose right it uses.
+/// All that a fetch needs, bound to the right that it uses.
 #[derive(Clone)]
 pub(in crate::mirror) struct Fetcher {
-    pub(in crate::mirror) origin: Origin,
+    /// Under whose right this request asks, and as what.
+    pub(in crate::mirror) link: Link,
     pub(in crate::mirror) registry: Arc<dyn Registry>,
     pub(in crate::mirror) feed: Feed,
     pub(in crate::mirror) store: Arc<dyn Store>,
@@ -47,12 +48,15 @@ impl Fetcher {
     /// Begins a fetch for `fill`. The caller has begun or claimed the fill: there is no other fetch.
     pub(in crate::mirror) fn begin(self, fill: Arc<Fill>) {
         let runtime = self.runtime.clone();
-        let guard = Guard {
+        let mut guard = Guard {
             work: fill.take_work(),
             fill,
             fills: Arc::clone(&self.fills),
             ended: false,
         };
+        if guard.fill.count_fetch() > FETCHES_PER_FILL {
+            return guard.fail(FillError::Abandoned);
+        }
         runtime.spawn(self.run(guard));
     }
 
@@ -62,7 +66,7 @@ impl Fetcher {
             Err(error) => {
                 // Who waits is told, and logs it; but there may be nobody left.
                 tracing::debug!(
-                    upstream = %self.origin.upstream, repository = %self.origin.repository,
+                    upstream = %self.link.origin.upstream, repository = %self.link.origin.repository,
                     digest = %guard.fill.digest(), %error, "fill failed"
                 );
                 guard.fail(error);
@@ -73,9 +77,6 @@ impl Fetcher {
     /// Receives until the end and proves the digest.
     async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
         let from = guard.work.as_ref().map_or(0, Work::cursor);
-        if guard.fill.count_fetch() > FETCHES_PER_FILL {
-            return Err(FillError::Abandoned);
-        }
         let mut body = self.open(guard, from).await?;
         guard.adopt_size(body.size)?;
         let work = match &mut guard.work {
@@ -103,7 +104,7 @@ impl Fetcher {
     }
 
     async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
-        let (repository, digest) = (&self.origin.repository, guard.fill.digest());
+        let (repository, digest) = (&self.link.origin.repository, guard.fill.digest());
         let bytes = match &self.feed {
             Feed::Blob => return self.registry.get_blob(repository, digest, from).await,
             Feed::Held(bytes) => bytes.clone(),
@@ -133,10 +134,7 @@ impl Fetcher {
         let Some(partial) = guard.work.as_ref().map(Work::partial) else {
             return;
         };
-        let link = Link {
-            origin: self.origin.clone(),
-            digest: guard.fill.digest().clone(),
-        };
+        let link = self.link.clone();
         let store = Arc::clone(&self.store);
         // Syncing may take long; readers already have the bytes and do not wait for it.
         let committed = tokio::task::spawn_blocking(move || -> Result<Content, StoreError> {

@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use super::state::{Phase, State};
 use super::work::Work;
 use crate::oci::Digest;
-use crate::store::{Content, Contents, Origin, StoreError};
+use crate::store::{Content, Contents, Link, StoreError};
 
 /// One download in progress of one digest.
 pub(in crate::mirror) struct Fill {
-    digest: Digest,
-    /// Under whose right the bytes are asked for: for these followers upstream's answer is proof enough.
-    origin: Origin,
+    /// Under whose right, and as what, the bytes are asked for: for those who want just this, upstream's answer to
+    /// the fill is proof enough, and its refusal is theirs.
+    link: Link,
     state: watch::Sender<State>,
     /// The unverified bytes, here while no fetch has them.
     work: Mutex<Option<Work>>,
@@ -26,11 +26,10 @@ pub(in crate::mirror) struct Fill {
 }
 
 impl Fill {
-    fn new(digest: Digest, origin: Origin) -> Self {
+    fn new(link: Link) -> Self {
         let (state, _) = watch::channel(State::new());
         Self {
-            digest,
-            origin,
+            link,
             state,
             work: Mutex::new(None),
             fetches: AtomicU32::new(0),
@@ -38,12 +37,12 @@ impl Fill {
     }
 
     pub(super) fn digest(&self) -> &Digest {
-        &self.digest
+        &self.link.digest
     }
 
-    /// Under whose right the bytes are asked for.
-    pub(in crate::mirror) fn origin(&self) -> &Origin {
-        &self.origin
+    /// Under whose right, and as what, the bytes are asked for.
+    pub(in crate::mirror) fn link(&self) -> &Link {
+        &self.link
     }
 
     pub(super) fn state(&self) -> &watch::Sender<State> {
@@ -102,25 +101,24 @@ impl FillTable {
         }
     }
 
-    /// Finds or begins the one fill of `digest`.
+    /// Finds or begins the one fill of the link's digest.
     ///
     /// The store is asked with the table locked: a fill commits before it leaves the table, so a digest that
     /// is in no fill here and not content there is truly absent.
     pub(in crate::mirror) fn enter(
         &self,
-        digest: &Digest,
-        origin: &Origin,
+        link: &Link,
         store: &(impl Contents + ?Sized),
     ) -> Result<Entered, StoreError> {
         let mut fills = self.fills.lock();
-        if let Some(fill) = fills.get(digest) {
+        if let Some(fill) = fills.get(&link.digest) {
             return Ok(Entered::Joined(Arc::clone(fill)));
         }
-        if let Some(content) = store.open(digest)? {
+        if let Some(content) = store.open(&link.digest)? {
             return Ok(Entered::Content(content));
         }
-        let fill = Arc::new(Fill::new(digest.clone(), origin.clone()));
-        fills.insert(digest.clone(), Arc::clone(&fill));
+        let fill = Arc::new(Fill::new(link.clone()));
+        fills.insert(link.digest.clone(), Arc::clone(&fill));
         self.in_flight
             .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
         Ok(Entered::Began(fill))

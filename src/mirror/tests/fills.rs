@@ -1,6 +1,7 @@
 //! Joining, leaving, breaking and taking over: the life of a fill.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -359,4 +360,27 @@ async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
     let next = house.mirror.blob(&origin("a"), &digest).await.unwrap();
     assert_eq!(next.outcome, Outcome::Miss);
     assert!(drain_all(&next.value).await.0 == bytes);
+}
+
+/// A fill taken over by an upstream answer without a length: the size first announced was wrong, the bytes
+/// are right. Whoever follows by the old size must hear of it, not wait for ever.
+#[tokio::test(start_paused = true)]
+async fn a_size_that_was_never_right_ends_its_followers() {
+    let house = house();
+    let bytes = noise(300_000);
+    let digest = Digest::sha256_of(&bytes);
+    let broken = Script::of(vec![Step::Send(bytes.slice(..150_000)), Step::Panic]);
+    house
+        .upstream
+        .on_blob(&digest, broken.announced(Some(300_001)));
+    let whole = Script::of(vec![Step::Send(bytes.clone())]).announced(None);
+    house.upstream.on_blob(&digest, whole);
+    let blob = house
+        .mirror
+        .blob(&origin("a"), &digest)
+        .await
+        .unwrap()
+        .value;
+    let drained = tokio::time::timeout(Duration::from_hours(24), drain_all(&blob)).await;
+    assert!(drained.is_ok(), "waited for a day");
 }

@@ -3,4 +3,3 @@
 mod fills;
 mod rights;
 mod tags;
-mod review;

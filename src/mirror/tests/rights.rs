@@ -2,13 +2,23 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 
 use crate::mirror::testkit::*;
 use crate::mirror::{MirrorError, Outcome};
-use crate::oci::Digest;
-use crate::store::MemoryStore;
+use crate::oci::{Digest, Reference};
+use crate::store::{MemoryStore, Store};
 use crate::upstream::ErrorKind;
+
+fn house() -> House {
+    House::over(Arc::new(MemoryStore::default()))
+}
+
+fn manifest(layer: &[u8]) -> String {
+    super::tags::manifest_of(&Digest::sha256_of(layer), layer.len())
+}
 
 fn is_not_found(error: &MirrorError) -> bool {
     error
@@ -62,7 +72,7 @@ async fn a_fill_of_another_repository_is_joined_only_with_a_right_of_ones_own() 
     let house = House::over(Arc::new(MemoryStore::default()));
     let bytes = noise(300_000);
     let digest = Digest::sha256_of(&bytes);
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::new(Semaphore::new(0));
     let steps = vec![
         Step::Send(bytes.slice(..150_000)),
         Step::Gate(Arc::clone(&gate)),
@@ -146,4 +156,170 @@ async fn only_declared_upstreams_are_asked() {
         matches!(error, MirrorError::UnknownUpstream(_)),
         "{error:?}"
     );
+}
+
+/// HEAD blob of a manifest's digest is 404 at real registries: a manifest held from one repository is
+/// refused under another one that has it too, when pulled by digest.
+#[tokio::test]
+async fn a_manifest_held_from_elsewhere_is_proved_as_a_manifest() {
+    let house = house();
+    let digest = house.upstream.tag("1", manifest(b"one").as_bytes());
+    let reference = Reference::Digest(digest);
+    house
+        .mirror
+        .manifest(&origin("a"), &reference)
+        .await
+        .unwrap();
+    house.settle().await;
+    let answer = house.mirror.manifest(&origin("b"), &reference).await;
+    assert!(
+        answer.is_ok(),
+        "{:?} {:?}",
+        answer.err(),
+        house.upstream.calls()
+    );
+}
+
+/// The same, by tag, where upstream's HEAD has no digest: upstream has just handed us the bytes.
+#[tokio::test]
+async fn a_tag_whose_manifest_is_held_from_elsewhere_is_served() {
+    let house = house();
+    house.upstream.heads_without_digests();
+    house.upstream.tag("1", manifest(b"one").as_bytes());
+    let tag: Reference = "1".parse().unwrap();
+    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house.settle().await;
+    let answer = house.mirror.manifest(&origin("b"), &tag).await;
+    assert!(
+        answer.is_ok(),
+        "{:?} {:?}",
+        answer.err(),
+        house.upstream.calls()
+    );
+}
+
+/// The catalog is lost ("costs questions, never bytes"): what is pulled by digest is gone with it.
+#[tokio::test]
+async fn a_lost_catalog_costs_questions_only() {
+    let store = Arc::new(MemoryStore::default());
+    let first = House::over(Arc::clone(&store) as Arc<dyn Store>);
+    let bytes = manifest(b"one");
+    let digest = first.upstream.tag("1", bytes.as_bytes());
+    let reference = Reference::Digest(digest);
+    first
+        .mirror
+        .manifest(&origin("a"), &reference)
+        .await
+        .unwrap();
+    first.settle().await;
+    store.lose_catalog();
+    let second = House::over(store);
+    second.upstream.tag("1", bytes.as_bytes());
+    let answer = second.mirror.manifest(&origin("a"), &reference).await;
+    assert!(
+        answer.is_ok(),
+        "{:?} {:?}",
+        answer.err(),
+        second.upstream.calls()
+    );
+}
+
+/// A blob whose bytes look like a manifest is no proof of what it names: upstream checks what a manifest
+/// refers to, not what is in a blob.
+#[tokio::test]
+async fn a_blob_shows_no_other_digest() {
+    let house = house();
+    let secret = noise(1000);
+    let digest = Digest::sha256_of(&secret);
+    house
+        .upstream
+        .on_blob(&digest, Script::of(vec![Step::Send(secret)]));
+    house
+        .mirror
+        .blob(&origin("private"), &digest)
+        .await
+        .unwrap();
+    house.settle().await;
+    // Somebody pushes a blob (not a manifest) to a repository of their own.
+    let forged = super::tags::manifest_of(&digest, 1000);
+    let lure = Digest::sha256_of(forged.as_bytes());
+    house.upstream.on_blob(
+        &lure,
+        Script::of(vec![Step::Send(forged.into_bytes().into())]),
+    );
+    let theirs = origin("theirs");
+    house.mirror.blob(&theirs, &lure).await.unwrap();
+    house.settle().await;
+    let _ = house
+        .mirror
+        .manifest(&theirs, &Reference::Digest(lure))
+        .await;
+    let stolen = house.mirror.blob(&theirs, &digest).await;
+    assert!(stolen.is_err(), "{:?}", house.upstream.calls());
+}
+
+/// The fills of another repository that break with its own 404 are not our 404.
+#[tokio::test]
+async fn the_404_of_another_repository_is_never_ours() {
+    let house = house();
+    let bytes = noise(1000);
+    let digest = Digest::sha256_of(&bytes);
+    let (good, bogus) = (origin("good"), origin("bogus"));
+    house
+        .store
+        .link(&[crate::store::Link {
+            origin: good.clone(),
+            digest: digest.clone(),
+            role: crate::store::Role::Blob,
+        }])
+        .unwrap();
+    let gates = [Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0))];
+    for gate in &gates {
+        let steps = vec![
+            Step::Gate(Arc::clone(gate)),
+            Step::Fail(ErrorKind::NotFound { code: None }),
+        ];
+        house
+            .upstream
+            .on_blob(&digest, Script::of(steps).announced(Some(1000)));
+    }
+    house
+        .upstream
+        .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
+    let mut first = Box::pin(house.mirror.blob(&bogus, &digest));
+    assert!((&mut first).now_or_never().is_none());
+    let mut ours = Box::pin(house.mirror.blob(&good, &digest));
+    assert!((&mut ours).now_or_never().is_none());
+    gates[0].add_permits(1);
+    assert!(first.await.is_err());
+    // The other one asks again at once, before we have had our turn.
+    let mut second = Box::pin(house.mirror.blob(&bogus, &digest));
+    assert!((&mut second).now_or_never().is_none());
+    assert!((&mut ours).now_or_never().is_none());
+    gates[1].add_permits(1);
+    assert!(second.await.is_err());
+    let answer = ours.await;
+    assert!(answer.is_ok(), "{:?}", answer.err());
+}
+
+/// The blob endpoint's 404 is not the manifest endpoint's.
+#[tokio::test]
+async fn a_blob_request_for_a_manifests_digest_does_not_spoil_the_manifest() {
+    let house = house();
+    let digest = house.upstream.tag("1", manifest(b"one").as_bytes());
+    let gate = Arc::new(Semaphore::new(0));
+    let steps = vec![
+        Step::Gate(Arc::clone(&gate)),
+        Step::Fail(ErrorKind::NotFound { code: None }),
+    ];
+    house.upstream.on_blob(&digest, Script::of(steps));
+    let a = origin("a");
+    let mut blob = Box::pin(house.mirror.blob(&a, &digest));
+    assert!((&mut blob).now_or_never().is_none());
+    let reference = Reference::Digest(digest.clone());
+    let mut manifest = Box::pin(house.mirror.manifest(&a, &reference));
+    assert!((&mut manifest).now_or_never().is_none());
+    gate.add_permits(1);
+    let answer = manifest.await;
+    assert!(answer.is_ok(), "{:?}", answer.err());
 }

@@ -20,6 +20,10 @@ pub(super) fn manifest_of(layer: &Digest, size: usize) -> String {
     )
 }
 
+fn manifest(layer: &[u8]) -> String {
+    manifest_of(&Digest::sha256_of(layer), layer.len())
+}
+
 fn house() -> House {
     House::over(Arc::new(MemoryStore::default()))
 }
@@ -206,4 +210,104 @@ async fn bytes_that_are_no_manifest_are_not_served_as_one() {
         matches!(&error, MirrorError::NotAManifest(named, _) if *named == digest),
         "{error:?}"
     );
+}
+
+/// A HEAD (a client's, a watcher's) sees that the tag moved, and the uplink is cut before anybody fetches
+/// the new manifest: the old image is here and complete, and is refused.
+#[tokio::test]
+async fn a_tag_seen_to_move_does_not_take_the_image_away() {
+    let house = house();
+    let tag: Reference = "1".parse().unwrap();
+    let old = manifest(b"one");
+    house.upstream.tag("1", old.as_bytes());
+    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house.settle().await;
+    house.upstream.tag("1", manifest(b"two").as_bytes());
+    house.clock.pass(TTL);
+    house
+        .mirror
+        .manifest_summary(&origin("a"), &tag)
+        .await
+        .unwrap();
+    house.upstream.breaks(ErrorKind::Connect);
+    house.clock.pass(TTL);
+    let answer = house.mirror.manifest(&origin("a"), &tag).await;
+    assert!(answer.is_ok(), "{:?}", answer.err());
+}
+
+/// Nonsense with status 200 (a gateway in upstream's place) is an outage, as `ErrorKind::Protocol` says: a
+/// fresh enough record stands in, and it is never a 404.
+#[tokio::test]
+async fn nonsense_in_upstreams_place_is_an_outage() {
+    let house = house();
+    house.upstream.heads_without_digests();
+    let tag: Reference = "1".parse().unwrap();
+    house.upstream.tag("1", manifest(b"one").as_bytes());
+    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house.upstream.tag("1", b"{\"message\": \"please log in\"}");
+    house.clock.pass(TTL);
+    let answer = house.mirror.manifest(&origin("a"), &tag).await;
+    assert!(
+        matches!(&answer, Ok(answer) if matches!(answer.outcome, Outcome::Stale(_))),
+        "{:?}",
+        answer.err()
+    );
+}
+
+/// HEAD and GET of one manifest tell the same type.
+#[tokio::test]
+async fn head_and_get_tell_one_type() {
+    let house = house();
+    // The upstream's own Content-Type is an OCI manifest's, the body's own is Docker's.
+    let manifest = manifest(b"one").replace(
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    );
+    house.upstream.tag("1", manifest.as_bytes());
+    let tag: Reference = "1".parse().unwrap();
+    let get = house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    let head = house
+        .mirror
+        .manifest_summary(&origin("a"), &tag)
+        .await
+        .unwrap();
+    assert_eq!(head.value, get.value.summary());
+}
+
+/// What is read back from disk as a manifest is checked: small, and once for as long as memory keeps it.
+#[tokio::test]
+async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = manifest(b"one");
+    let digest = Digest::sha256_of(bytes.as_bytes());
+    let reference = Reference::Digest(digest.clone());
+    {
+        let store = crate::store::DiskStore::open(folder.path()).unwrap();
+        let house = House::over(Arc::new(store));
+        house.upstream.tag("1", bytes.as_bytes());
+        house
+            .mirror
+            .manifest(&origin("a"), &reference)
+            .await
+            .unwrap();
+        house.settle().await;
+    }
+    let hex = digest.encoded();
+    let path = folder
+        .path()
+        .join("content/sha256")
+        .join(&hex[..2])
+        .join(hex);
+    std::fs::write(&path, bytes.replace("\"size\": 3", "\"size\": 4")).unwrap();
+    let store = crate::store::DiskStore::open(folder.path()).unwrap();
+    let house = House::over(Arc::new(store));
+    house.upstream.tag("1", bytes.as_bytes());
+    let answer = house.mirror.manifest(&origin("a"), &reference).await;
+    let answer = answer.unwrap();
+    assert_eq!(
+        (&answer.value.bytes[..], answer.outcome),
+        (bytes.as_bytes(), Outcome::Miss)
+    );
+    // The wrong bytes are kept for the operator to look at, out of sight.
+    assert!(folder.path().join("wrong/sha256").join(hex).exists());
 }

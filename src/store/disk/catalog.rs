@@ -1,6 +1,7 @@
 //! Records and links in one redb file.
 //!
-//! Keys are text: `upstream NUL repository NUL tag-or-digest`; none of the parts can hold a NUL. A change of
+//! Keys are text, parts divided by NUL, which none of them can hold: `upstream repository tag` for a record,
+//! `upstream repository role digest` for a link. A change of
 //! form is a new table, never a migration in place: tables carry their version in the name.
 
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::Path;
 use moka::sync::Cache;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
-use crate::store::{Link, Origin, Record, RecordKey, StoreError, StoreErrorKind};
+use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
 const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
@@ -178,5 +179,9 @@ fn record_key(key: &RecordKey) -> String {
 }
 
 fn link_key(link: &Link) -> String {
-    format!("{}{}", prefix(&link.origin), link.digest)
+    let role = match link.role {
+        Role::Blob => "blob",
+        Role::Manifest => "manifest",
+    };
+    format!("{}{role}\0{}", prefix(&link.origin), link.digest)
 }

@@ -1,7 +1,7 @@
 //! Where things lie in the data folder, and which version of that we speak.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::oci::Digest;
@@ -41,9 +41,8 @@ impl Layout {
             Err(error) => return Err(StoreError::io("read", path.display(), &error)),
         };
         if text.trim().is_empty() {
-            // Never written, or not to its end.
-            return fs::write(&path, format!("{VERSION}\n"))
-                .map_err(|error| StoreError::io("write", path.display(), &error));
+            // Never written, or a crash came in between.
+            return write_whole(&path, &format!("{VERSION}\n"));
         }
         if text.trim().parse() == Ok(VERSION) {
             return Ok(());
@@ -81,6 +80,11 @@ impl Layout {
             .join(encoded)
     }
 
+    pub(super) fn wrong(&self, digest: &Digest) -> PathBuf {
+        let folder = self.root.join("wrong").join(digest.algorithm_name());
+        folder.join(digest.encoded())
+    }
+
     pub(super) fn part(&self, digest: &Digest) -> PathBuf {
         self.fills()
             .join(digest.algorithm_name())
@@ -99,6 +103,19 @@ impl Layout {
     fn fills(&self) -> PathBuf {
         self.root.join("fills")
     }
+}
+
+/// Writes a small file so that it is there with all of `text` or not at all.
+fn write_whole(path: &Path, text: &str) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|error| StoreError::io("write", path.display(), &error))?;
+    sync_parent(path)
 }
 
 /// Makes the folders above `path`.

@@ -4,6 +4,7 @@
 //! data/
 //!   VERSION                        the layout's number; a newer one than ours is refused
 //!   content/sha256/ab/abcd...      verified bytes, blobs and manifests alike
+//!   wrong/sha256/abcd...           content whose bytes turned out wrong: for the operator to look at
 //!   fills/sha256/abcd....part      unverified bytes of fills under way
 //!   catalog.redb                   records and links
 //! ```
@@ -23,8 +24,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use self::catalog::DiskCatalog;
-use self::layout::Layout;
+use self::layout::{Layout, make_parent};
 use self::partial::DiskPartial;
 use super::{
     Catalog, Content, Contents, Link, Partial, Record, RecordKey, Source, StoreError,
@@ -36,7 +39,8 @@ use crate::oci::Digest;
 pub struct DiskStore {
     layout: Layout,
     catalog: DiskCatalog,
-    probing: parking_lot::Mutex<()>,
+    /// One trial write at a time: they share a name.
+    probing: Mutex<()>,
 }
 
 impl DiskStore {
@@ -51,7 +55,7 @@ impl DiskStore {
         Ok(Self {
             layout,
             catalog,
-            probing: parking_lot::Mutex::default(),
+            probing: Mutex::default(),
         })
     }
 }
@@ -91,9 +95,20 @@ impl Contents for DiskStore {
         )?))
     }
 
+    fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
+        let (content, wrong) = (self.layout.content(digest), self.layout.wrong(digest));
+        make_parent(&wrong)?;
+        match fs::rename(&content, &wrong) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("set aside", content.display(), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn probe(&self) -> Result<(), StoreError> {
         let path = self.layout.probe();
-        // One at a time, and with bytes: an empty file can be made on a full disk.
+        // With bytes: an empty file can be made on a full disk.
         let _one = self.probing.lock();
         let written = fs::write(&path, [0; 4096]);
         let removed = fs::remove_file(&path);

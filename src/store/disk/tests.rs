@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::DiskStore;
 use crate::oci::{Digest, MediaType, Verifier};
-use crate::store::{Catalog, Contents, Link, Origin, Record, RecordKey, StoreErrorKind};
+use crate::store::{Catalog, Contents, Link, Origin, Record, RecordKey, Role, StoreErrorKind};
 
 const BYTES: &[u8] = b"kept across restarts";
 
@@ -57,6 +57,7 @@ fn content_records_and_links_survive_a_restart() {
     let link = Link {
         origin: origin(),
         digest: Digest::sha256_of(BYTES),
+        role: Role::Blob,
     };
     {
         let store = DiskStore::open(folder.path()).unwrap();
@@ -176,18 +177,17 @@ fn a_digest_that_cannot_be_verified_is_never_kept() {
     );
 }
 
-/// F10. A crash or a full disk between making VERSION and writing it leaves it empty.
+/// A crash or a full disk between making VERSION and writing it leaves it empty.
 #[test]
-fn f10_an_empty_version_is_one_that_was_never_written() {
+fn an_empty_version_is_one_that_was_never_written() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("VERSION"), "").unwrap();
     let opened = DiskStore::open(folder.path());
     assert!(opened.is_ok(), "{}", opened.err().unwrap());
 }
 
-/// F11. Two probes at once do not fail each other.
 #[test]
-fn f11_two_probes_at_once_do_not_fail_each_other() {
+fn two_probes_at_once_do_not_fail_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = DiskStore::open(folder.path()).unwrap();
     let failed = std::thread::scope(|scope| {
@@ -199,93 +199,51 @@ fn f11_two_probes_at_once_do_not_fail_each_other() {
     assert!(failed.is_none(), "{}", failed.unwrap());
 }
 
-/// F12. However the catalog's bytes are broken, the store opens and answers, without a panic.
+/// redb may refuse or panic: to the store both are a catalog that is put aside.
 #[test]
-fn f12_a_broken_catalog_never_panics() {
+fn a_store_opens_and_answers_however_its_catalog_is_broken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.redb");
     let link = |n: u32| Link {
         origin: origin(),
         digest: Digest::sha256_of(&n.to_le_bytes()),
+        role: Role::Blob,
     };
     {
         let store = DiskStore::open(folder.path()).unwrap();
         for n in 0..20 {
-            store.link(&(n * 50..(n + 1) * 50).map(link).collect::<Vec<_>>()).unwrap();
+            let some: Vec<_> = (n * 50..(n + 1) * 50).map(link).collect();
+            store.link(&some).unwrap();
         }
     }
     let whole = fs::read(&path).unwrap();
-    eprintln!("catalog: {} bytes", whole.len());
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut random = || {
+    let mut random = |below: usize| {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
-        usize::try_from(seed >> 33).unwrap()
+        usize::try_from(seed >> 33).unwrap() % below
     };
-    let mut kinds = std::collections::BTreeMap::<String, (usize, String)>::new();
-    std::panic::set_hook(Box::new(|_| {}));
-    for case in 0..400 {
+    for case in 0..100 {
         let mut broken = whole.clone();
-        let what = match case % 4 {
-            0 => {
-                let length = random() % broken.len();
-                broken.truncate(length);
-                format!("truncated to {length}")
-            }
-            1 => {
-                let at = random() % 4096.min(broken.len());
-                broken[at] ^= 1 << (random() % 8);
-                format!("bit in header at {at}")
-            }
+        match case % 4 {
+            0 => broken.truncate(random(whole.len())),
+            1 => broken[random(4096)] ^= 1 << random(8),
             2 => {
-                let page = random() % (broken.len() / 4096);
-                broken[page * 4096..(page + 1) * 4096].fill(0);
-                format!("page {page} zeroed")
+                let page = random(whole.len() / 4096) * 4096;
+                broken[page..page + 4096].fill(0);
             }
             _ => {
-                let at = random() % (broken.len() - 64);
-                for byte in &mut broken[at..at + 64] {
-                    *byte = u8::try_from(random() % 256).unwrap();
-                }
-                format!("64 random bytes at {at}")
+                let at = random(whole.len() - 64);
+                broken[at..at + 64].fill_with(|| u8::try_from(random(256)).unwrap());
             }
-        };
-        let _ = fs::remove_file(folder.path().join("catalog.redb.broken"));
+        }
         fs::write(&path, &broken).unwrap();
-        let step = std::sync::Mutex::new("open");
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let store = match DiskStore::open(folder.path()) {
-                Ok(store) => store,
-                Err(error) => return Some(format!("open: {error}")),
-            };
-            *step.lock().unwrap() = "linked";
-            for n in (0..1000).step_by(37) {
-                let _ = store.linked(&link(n));
-            }
-            *step.lock().unwrap() = "link";
-            let _ = store.link(&[link(5000)]);
-            *step.lock().unwrap() = "linked again";
-            for n in 0..1000 {
-                let _ = store.linked(&link(n));
-            }
-            None
-        }));
-        let bad = match done {
-            Ok(None) => continue,
-            Ok(Some(error)) => error,
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                    .unwrap_or_default();
-                let text: String = text.chars().take(70).collect();
-                format!("panic in {}: {text}", step.lock().unwrap())
-            }
-        };
-        kinds.entry(bad).or_insert((0, what)).0 += 1;
+        let store = DiskStore::open(folder.path()).unwrap();
+        for n in 0..1000 {
+            // What it says may be an error, or that it does not know; never a panic.
+            let _ = store.linked(&link(n));
+        }
+        let _ = store.link(&[link(5000)]);
     }
-    let _ = std::panic::take_hook();
-    assert!(kinds.is_empty(), "{kinds:#?}");
 }
