@@ -3,6 +3,7 @@
 mod args;
 mod config_check;
 mod demo;
+mod descriptors;
 mod logging;
 mod serve;
 

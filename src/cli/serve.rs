@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{config_check::UNUSABLE, logging};
+use super::{config_check::UNUSABLE, descriptors, logging};
 use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::server::{Drained, termination};
@@ -28,6 +28,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
 }
 
 fn serve(config: &Config) -> Result<(), AppError> {
+    descriptors::raise_limit(config.server().max_connections);
     let app = App::build(config)?;
     for address in &app.addresses().registry {
         tracing::info!(%address, "serving clients");

@@ -192,7 +192,7 @@ fn two_probes_at_once_do_not_fail_each_other() {
     let store = DiskStore::open(folder.path()).unwrap();
     let failed = std::thread::scope(|scope| {
         let probes: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..2000).filter_map(|_| store.probe().err()).next()))
+            .map(|_| scope.spawn(|| (0..2000).find_map(|_| store.probe().err())))
             .collect();
         probes.into_iter().find_map(|probe| probe.join().unwrap())
     });

@@ -1,0 +1,28 @@
+//! How many files and connections the process may have open.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Each connection may hold a file open, and the store and upstreams need some of their own.
+const PER_CONNECTION: u64 = 2;
+const OTHERS: u64 = 256;
+
+/// Raises the soft limit of open files to the hard one: the customary 1024 is meant for programs that use
+/// `select`. Says so when even that is too few for `connections` at once.
+pub(super) fn raise_limit(connections: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let wanted = connections as u64 * PER_CONNECTION + OTHERS;
+    if let Some(allowed) = getrlimit(Resource::Nofile)
+        .current
+        .filter(|&it| it < wanted)
+    {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "too few open files are allowed for server.max_connections; raise the limit or lower that"
+        );
+    }
+}
