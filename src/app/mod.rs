@@ -10,9 +10,11 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::Registry as MetricRegistry;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
@@ -32,6 +34,9 @@ const FETCH_THREADS: usize = 2;
 
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long the disk may take, when the process ends, for what has arrived whole.
+const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
 /// Why the program cannot start, or had to stop. Each is one line that says what to mend.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +82,9 @@ pub struct App {
     /// Runs fills and asks upstreams, so that no thread that serves a hit ever hashes a miss.
     fetch_runtime: Runtime,
     listeners: Listeners,
+    mirror: Arc<Mirror>,
     addresses: Addresses,
-    grace: std::time::Duration,
+    grace: Duration,
 }
 
 impl App {
@@ -118,7 +124,7 @@ impl App {
         for &address in &config.server().listen {
             registry.push(listeners.add(address, Arc::clone(&registry_api), limits)?);
         }
-        let admin_api = AdminApi::new(mirror, metrics, config.offline());
+        let admin_api = AdminApi::new(Arc::clone(&mirror), metrics, config.offline());
         let limits = DoorLimits {
             connections: ADMIN_CONNECTIONS,
             ..DoorLimits::default()
@@ -133,6 +139,7 @@ impl App {
             serve_runtime,
             fetch_runtime,
             listeners,
+            mirror,
             addresses: Addresses { registry, admin },
             grace: config.server().shutdown_grace,
         })
@@ -152,12 +159,17 @@ impl App {
     {
         let drained = self.serve_runtime.block_on(async {
             let stop = stop()?;
-            Ok::<_, AppError>(self.listeners.serve(stop, self.grace).await?)
+            let drained = self.listeners.serve(stop, self.grace).await?;
+            // What clients have whole must not be fetched again for want of a moment.
+            let ended = timeout(COMMIT_GRACE, self.mirror.commits_ended()).await;
+            if ended.is_err() {
+                tracing::warn!("the disk is too slow: not all that was downloaded is kept");
+            }
+            Ok::<_, AppError>(drained)
         })?;
         self.serve_runtime.shutdown_background();
         // Fills under way are dropped here, and their files with them; what is content stays.
-        self.fetch_runtime
-            .shutdown_timeout(std::time::Duration::from_secs(1));
+        self.fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }
 }

@@ -123,6 +123,12 @@ impl Mirror {
         self.store.probe()
     }
 
+    /// Waits until everything whose last byte is here is content: before the process ends. The wait is for the disk
+    /// only; the caller bounds it.
+    pub async fn commits_ended(&self) {
+        self.fills.commits_ended().await;
+    }
+
     fn upstream(&self, name: &str) -> Result<&Upstream, MirrorError> {
         self.upstreams
             .get(name)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::state::{Phase, State};
 use super::work::Work;
@@ -54,6 +54,10 @@ impl Fill {
         self.fetches.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    fn is_verified(&self) -> bool {
+        matches!(self.state.borrow().phase, Phase::Verified)
+    }
+
     pub(super) fn take_work(&self) -> Option<Work> {
         self.work.lock().take()
     }
@@ -91,6 +95,8 @@ pub(in crate::mirror) enum Entered {
 pub(in crate::mirror) struct FillTable {
     fills: Mutex<HashMap<Digest, Arc<Fill>>>,
     in_flight: IntGauge,
+    /// Told whenever a fill has left.
+    left: Notify,
 }
 
 impl FillTable {
@@ -98,6 +104,7 @@ impl FillTable {
         Self {
             fills: Mutex::default(),
             in_flight,
+            left: Notify::new(),
         }
     }
 
@@ -124,6 +131,21 @@ impl FillTable {
         Ok(Entered::Began(fill))
     }
 
+    /// Waits until no fill is between its last byte and its commit.
+    pub(in crate::mirror) async fn commits_ended(&self) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // Listening begins before the look, so that no leaving is missed in between.
+            left.as_mut().enable();
+            let fills: Vec<_> = self.fills.lock().values().cloned().collect();
+            if !fills.iter().any(|fill| fill.is_verified()) {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Whether no fill is under way.
     #[cfg(test)]
     pub(in crate::mirror) fn is_empty(&self) -> bool {
@@ -136,5 +158,7 @@ impl FillTable {
         fills.remove(digest);
         self.in_flight
             .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
+        drop(fills);
+        self.left.notify_waiters();
     }
 }

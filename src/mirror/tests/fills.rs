@@ -384,3 +384,21 @@ async fn a_size_that_was_never_right_ends_its_followers() {
     let drained = tokio::time::timeout(Duration::from_hours(24), drain_all(&blob)).await;
     assert!(drained.is_ok(), "waited for a day");
 }
+
+#[tokio::test]
+async fn what_has_arrived_whole_is_kept_before_the_end() {
+    let (house, bytes) = (house(), noise(SIZE));
+    let digest = Digest::sha256_of(&bytes);
+    let never = Digest::sha256_of(b"never comes");
+    let script = Script::of(vec![Step::Gate(gate())]).announced(Some(SIZE as u64));
+    house.upstream.on_blob(&never, script);
+    house
+        .upstream
+        .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
+    // A fill that is still fetching is not waited for.
+    house.mirror.blob(&origin("a"), &never).await.unwrap();
+    let blob = house.mirror.blob(&origin("a"), &digest).await.unwrap();
+    assert!(drain_all(&blob.value).await.0 == bytes);
+    house.mirror.commits_ended().await;
+    assert!(house.has(&digest));
+}
