@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{Blob, Clock, FillError, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
 use crate::oci::{ByteRange, Digest, MediaType, Reference, Repository};
-use crate::store::{Origin, Store};
+use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     UpstreamError,
@@ -296,6 +296,26 @@ impl House {
     pub(crate) fn has(&self, digest: &Digest) -> bool {
         self.store.open(digest).unwrap().is_some()
     }
+}
+
+/// A house over an empty store in memory.
+pub(crate) fn house() -> House {
+    House::over(Arc::new(MemoryStore::default()))
+}
+
+/// A gate that is shut.
+pub(crate) fn gate() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(0))
+}
+
+/// A blob in two halves with `between` them.
+pub(crate) fn halves(bytes: &Bytes, between: Step) -> Script {
+    let half = bytes.len() / 2;
+    Script::of(vec![
+        Step::Send(bytes.slice(..half)),
+        between,
+        Step::Send(bytes.slice(half..)),
+    ])
 }
 
 /// The repository `name` of the scripted upstream.

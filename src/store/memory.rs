@@ -24,6 +24,17 @@ pub struct MemoryStore {
 
 #[cfg(test)]
 impl MemoryStore {
+    /// As if the disk had changed a bit of the content.
+    pub(crate) fn rot(&self, digest: &Digest) {
+        let mut content = self.content.lock();
+        let size = content[digest].size();
+        let whole = usize::try_from(size).unwrap_or(usize::MAX);
+        let mut bytes = content[digest].source().read_all(whole).unwrap_or_default();
+        bytes[0] ^= 1;
+        let rotten = Source::memory(Arc::new(RwLock::new(bytes)));
+        content.insert(digest.clone(), Content::new(rotten, size));
+    }
+
     /// As if the catalog had been lost while the content stayed.
     pub(crate) fn lose_catalog(&self) {
         self.records.lock().clear();

@@ -1,40 +1,15 @@
-//! Joining, leaving, breaking and taking over: the life of a fill.
+//! Joining, leaving and coming late: the life of a fill.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
 
+use crate::mirror::Outcome;
 use crate::mirror::testkit::*;
-use crate::mirror::{FillError, MirrorError, Outcome};
 use crate::oci::{ByteRange, Digest};
-use crate::store::MemoryStore;
-use crate::store::faulty::{Fault, Faulty};
-use crate::upstream::ErrorKind;
 
 const SIZE: usize = 300_000;
-const HELD_BACK: usize = 64 * 1024;
-
-fn house() -> House {
-    House::over(Arc::new(MemoryStore::default()))
-}
-
-fn gate() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(0))
-}
-
-/// A blob in two halves with `between` them.
-fn halves(bytes: &Bytes, between: Step) -> Script {
-    let half = bytes.len() / 2;
-    Script::of(vec![
-        Step::Send(bytes.slice(..half)),
-        between,
-        Step::Send(bytes.slice(half..)),
-    ])
-}
 
 #[tokio::test]
 async fn one_digest_one_fill_however_many_clients() {
@@ -136,166 +111,6 @@ async fn a_late_client_begins_at_byte_0_of_what_is_here() {
 }
 
 #[tokio::test]
-async fn no_client_receives_a_complete_body_whose_digest_is_wrong() {
-    let (house, bytes) = (house(), noise(SIZE));
-    let digest = Digest::sha256_of(&bytes);
-    let mut flipped = bytes.to_vec();
-    flipped[SIZE / 3] ^= 4;
-    house
-        .upstream
-        .on_blob(&digest, Script::of(vec![Step::Send(Bytes::from(flipped))]));
-    house
-        .upstream
-        .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let origin = origin("a");
-    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
-    for client in clients {
-        // The answer may have begun before the digest was known; then it ends short.
-        match client {
-            Ok(answer) => {
-                let (read, error) = drain_all(&answer.value).await;
-                assert!(read.len() <= SIZE - HELD_BACK, "{} bytes", read.len());
-                assert!(matches!(error, Some(FillError::Mismatch(_))), "{error:?}");
-            }
-            Err(error) => {
-                assert!(
-                    matches!(error, MirrorError::Fill(FillError::Mismatch(_))),
-                    "{error:?}"
-                );
-            }
-        }
-    }
-    house.settle().await;
-    assert!(!house.has(&digest));
-    let next = house.mirror.blob(&origin, &digest).await.unwrap();
-    assert!(drain_all(&next.value).await.0 == bytes);
-}
-
-#[tokio::test]
-async fn a_small_wrong_blob_is_an_error_before_the_first_byte() {
-    let (house, bytes) = (house(), noise(1000));
-    let digest = Digest::sha256_of(b"something else");
-    house
-        .upstream
-        .on_blob(&digest, Script::of(vec![Step::Send(bytes)]));
-    let error = house
-        .mirror
-        .blob(&origin("a"), &digest)
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        matches!(error, MirrorError::Fill(FillError::Mismatch(_))),
-        "{error:?}"
-    );
-    assert!(!house.has(&digest));
-}
-
-#[tokio::test]
-async fn an_error_reaches_every_follower() {
-    let (house, bytes) = (house(), noise(SIZE));
-    let digest = Digest::sha256_of(&bytes);
-    let gate = gate();
-    let script = Script::of(vec![
-        Step::Send(bytes.slice(..SIZE / 2)),
-        Step::Gate(Arc::clone(&gate)),
-        Step::Fail(ErrorKind::Cut),
-    ]);
-    house
-        .upstream
-        .on_blob(&digest, script.announced(Some(SIZE as u64)));
-    let origin = origin("a");
-    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
-    gate.add_permits(1);
-    for client in clients {
-        let (read, error) = drain_all(&client.unwrap().value).await;
-        assert!(
-            read == bytes[..SIZE / 2],
-            "what is here is given out: {}",
-            read.len()
-        );
-        let Some(FillError::Upstream(error)) = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(*error.kind(), ErrorKind::Cut);
-    }
-    house.settle().await;
-    assert!(!house.has(&digest));
-}
-
-#[tokio::test]
-async fn a_dropped_fill_is_taken_over_from_where_it_stopped() {
-    for knows_ranges in [true, false] {
-        let (house, bytes) = (house(), noise(SIZE));
-        let digest = Digest::sha256_of(&bytes);
-        house.upstream.on_blob(&digest, halves(&bytes, Step::Panic));
-        let whole = Script::of(vec![Step::Send(bytes.clone())]);
-        house.upstream.on_blob(
-            &digest,
-            Script {
-                knows_ranges,
-                ..whole
-            },
-        );
-        let origin = origin("a");
-        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
-        let reads = clients
-            .iter()
-            .map(|client| drain_all(&client.as_ref().unwrap().value));
-        for (read, error) in join_all(reads).await {
-            assert!(read == bytes && error.is_none(), "{error:?}");
-        }
-        assert_eq!(
-            house.upstream.calls(),
-            [
-                format!("GET blob {digest} from 0"),
-                format!("GET blob {digest} from {}", SIZE / 2)
-            ]
-        );
-        house.settle().await;
-        assert!(house.has(&digest));
-    }
-}
-
-#[tokio::test]
-async fn a_fill_that_is_dropped_again_and_again_is_given_up() {
-    let (house, digest) = (house(), Digest::sha256_of(b"never"));
-    for _ in 0..9 {
-        let script = Script::of(vec![Step::Send(noise(10)), Step::Panic]);
-        house
-            .upstream
-            .on_blob(&digest, script.announced(Some(SIZE as u64)));
-    }
-    let blob = house
-        .mirror
-        .blob(&origin("a"), &digest)
-        .await
-        .unwrap()
-        .value;
-    let (_, error) = drain_all(&blob).await;
-    assert!(matches!(error, Some(FillError::Abandoned)), "{error:?}");
-    assert_eq!(house.upstream.count("GET blob"), 3);
-}
-
-#[tokio::test]
-async fn a_length_that_differs_from_the_announced_one_is_an_error() {
-    let (house, bytes) = (house(), noise(SIZE));
-    let digest = Digest::sha256_of(&bytes);
-    for announced in [SIZE as u64 - 1, SIZE as u64 + 1] {
-        let script = Script::of(vec![Step::Send(bytes.clone())]).announced(Some(announced));
-        house.upstream.on_blob(&digest, script);
-        let error = match house.mirror.blob(&origin("a"), &digest).await {
-            Ok(answer) => drain_all(&answer.value).await.1,
-            Err(MirrorError::Fill(error)) => Some(error),
-            Err(error) => panic!("{error}"),
-        };
-        assert!(matches!(error, Some(FillError::Length { .. })), "{error:?}");
-        house.settle().await;
-        assert!(!house.has(&digest));
-    }
-}
-
-#[tokio::test]
 async fn a_blob_of_unknown_size_is_answered_with_its_size_when_it_is_here() {
     let (house, bytes) = (house(), noise(SIZE));
     let digest = Digest::sha256_of(&bytes);
@@ -324,65 +139,6 @@ async fn an_empty_blob_is_a_blob() {
     assert_eq!(blob.size(), 0);
     house.settle().await;
     assert!(house.has(&digest));
-}
-
-#[tokio::test]
-async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
-    let bytes = noise(SIZE);
-    let digest = Digest::sha256_of(&bytes);
-    // The operations of this pull, counted on a store without a fault.
-    let clean = Arc::new(Faulty::new(MemoryStore::default(), Fault::None));
-    let pull = async |store: Arc<Faulty<MemoryStore>>| {
-        let house = House::over(store);
-        house
-            .upstream
-            .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-        let blob = house
-            .mirror
-            .blob(&origin("a"), &digest)
-            .await
-            .unwrap()
-            .value;
-        let read = drain_all(&blob).await;
-        house.settle().await;
-        (read, house)
-    };
-    pull(Arc::clone(&clean)).await;
-    // The last two are the commit and the link.
-    let commit = clean.operations() - 1;
-    let faulty = Arc::new(Faulty::new(MemoryStore::default(), Fault::FailsAt(commit)));
-    let ((read, error), house) = pull(faulty).await;
-    assert!(read == bytes && error.is_none(), "{error:?}");
-    assert!(!house.has(&digest));
-    house
-        .upstream
-        .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let next = house.mirror.blob(&origin("a"), &digest).await.unwrap();
-    assert_eq!(next.outcome, Outcome::Miss);
-    assert!(drain_all(&next.value).await.0 == bytes);
-}
-
-/// A fill taken over by an upstream answer without a length: the size first announced was wrong, the bytes
-/// are right. Whoever follows by the old size must hear of it, not wait for ever.
-#[tokio::test(start_paused = true)]
-async fn a_size_that_was_never_right_ends_its_followers() {
-    let house = house();
-    let bytes = noise(300_000);
-    let digest = Digest::sha256_of(&bytes);
-    let broken = Script::of(vec![Step::Send(bytes.slice(..150_000)), Step::Panic]);
-    house
-        .upstream
-        .on_blob(&digest, broken.announced(Some(300_001)));
-    let whole = Script::of(vec![Step::Send(bytes.clone())]).announced(None);
-    house.upstream.on_blob(&digest, whole);
-    let blob = house
-        .mirror
-        .blob(&origin("a"), &digest)
-        .await
-        .unwrap()
-        .value;
-    let drained = tokio::time::timeout(Duration::from_hours(24), drain_all(&blob)).await;
-    assert!(drained.is_ok(), "waited for a day");
 }
 
 #[tokio::test]

@@ -12,10 +12,6 @@ use crate::oci::{Digest, Reference};
 use crate::store::{MemoryStore, Store};
 use crate::upstream::ErrorKind;
 
-fn house() -> House {
-    House::over(Arc::new(MemoryStore::default()))
-}
-
 fn manifest(layer: &[u8]) -> String {
     super::tags::manifest_of(&Digest::sha256_of(layer), layer.len())
 }
