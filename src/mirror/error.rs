@@ -56,7 +56,9 @@ impl MirrorError {
     pub fn outage(&self) -> Option<&'static str> {
         match self {
             Self::Fill(FillError::Upstream(error)) => error.is_outage().then(|| error.word()),
-            Self::Fill(FillError::Mismatch(_) | FillError::Length { .. })
+            Self::Fill(
+                FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
+            )
             | Self::NotAManifest(..)
             | Self::TooLarge(..) => Some("nonsense"),
             Self::Fill(FillError::Store(_) | FillError::Abandoned)
@@ -74,9 +76,9 @@ impl MirrorError {
             Self::Fill(FillError::Store(_)) => Outcome::Error(Who::Store),
             Self::NotAManifest(..)
             | Self::TooLarge(..)
-            | Self::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
-                Outcome::Error(Who::Upstream)
-            }
+            | Self::Fill(
+                FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
+            ) => Outcome::Error(Who::Upstream),
             Self::Fill(FillError::Upstream(error)) => match error.kind() {
                 ErrorKind::NotFound { .. } | ErrorKind::Offline => Outcome::Negative,
                 ErrorKind::Unauthorized | ErrorKind::Denied => Outcome::Denied,

@@ -69,9 +69,9 @@ pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
         MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked),
         MirrorError::NotAManifest(..)
         | MirrorError::TooLarge(..)
-        | MirrorError::Fill(FillError::Mismatch(_) | FillError::Length { .. }) => {
-            error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message)
-        }
+        | MirrorError::Fill(
+            FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
+        ) => error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message),
         // The log has the details: where things lie on our disk is nothing to tell clients.
         MirrorError::Fill(FillError::Store(_)) => {
             coded(ErrorCode::Unavailable, "the mirror's store failed")

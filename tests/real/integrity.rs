@@ -102,6 +102,20 @@ async fn an_upstream_that_always_breaks_off_yields_short_bodies_and_nothing_kept
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_breaks_off_once_is_only_a_pause() {
+    let blob = ColdBlob::of(SIZE).await;
+    blob.upstream.tap.on(&blob.path).once().cut_at(HALF);
+    let got = blob.attempt().await;
+    assert!(got.is_some_and(|got| got.is_whole(&blob.bytes)), "{got:?}");
+    let crossed = blob.upstream.tap.blobs()[&blob.digest];
+    assert_eq!(
+        (crossed.gets, crossed.bytes),
+        (2, SIZE as u64),
+        "resumed at the byte where it broke"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_power_failure_in_the_middle_of_a_fill_leaves_nothing_wrong() {
     let mut blob = ColdBlob::of(SIZE).await;
     let gate = blob.upstream.tap.on(&blob.path).once().gate_at(HALF);

@@ -7,7 +7,9 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
+use super::patience::Patience;
 use super::state::{FillError, Phase, State};
 use super::table::{Fill, FillTable};
 use super::work::Work;
@@ -74,9 +76,36 @@ impl Fetcher {
         }
     }
 
-    /// Receives until the end and proves the digest.
+    /// Receives until all is here, over as many downloads as it takes, and proves the digest.
     async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
-        let from = guard.work.as_ref().map_or(0, Work::cursor);
+        let mut patience = Patience::default();
+        loop {
+            let from = guard.cursor();
+            let Err(error) = self.download(guard, from).await else {
+                break;
+            };
+            let (begun, brought) = (guard.work.is_some(), guard.cursor() - from);
+            let Some(pause) = patience.pause(&error, brought, begun) else {
+                return Err(error);
+            };
+            tracing::info!(
+                upstream = %self.link.origin.upstream, digest = %guard.fill.digest(),
+                cursor = guard.cursor(), %error, "download broke off; going on after a pause"
+            );
+            sleep(pause).await;
+        }
+        // A download that ended well has begun.
+        let work = guard.work.as_ref().ok_or(FillError::Abandoned)?;
+        Ok(work.verified()?)
+    }
+
+    /// One download, from byte `from` to the end.
+    async fn download(&self, guard: &mut Guard, from: u64) -> Result<(), FillError> {
+        let told = guard.fill.state().borrow().size;
+        if guard.work.is_some() && told == Some(from) {
+            // It broke off behind the last byte.
+            return Ok(());
+        }
         let mut body = self.open(guard, from).await?;
         guard.adopt_size(body.size)?;
         let work = match &mut guard.work {
@@ -94,13 +123,15 @@ impl Fetcher {
         // Also before an error: followers may have all that came.
         work.publish(guard.fill.state());
         received?;
-        // What followers were told, also by an earlier fetch.
+        // What followers were told, also by an earlier download.
         let told = guard.fill.state().borrow().size;
-        if let Some(announced) = told.filter(|&size| size != work.cursor()) {
-            let sent = work.cursor();
-            return Err(FillError::Length { announced, sent });
+        match told {
+            Some(announced) if announced != work.cursor() => {
+                let sent = work.cursor();
+                Err(FillError::Length { announced, sent })
+            }
+            _ => Ok(()),
         }
-        Ok(work.verified()?)
     }
 
     async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
@@ -192,15 +223,17 @@ struct Guard {
 }
 
 impl Guard {
+    /// Bytes that are here: the next one is asked for.
+    fn cursor(&self) -> u64 {
+        self.work.as_ref().map_or(0, Work::cursor)
+    }
+
     /// Publishes the size, or refuses one that differs from what was announced before.
     fn adopt_size(&self, size: Option<u64>) -> Result<(), FillError> {
         let Some(size) = size else { return Ok(()) };
         let known = self.fill.state().borrow().size;
         match known {
-            Some(announced) if announced != size => Err(FillError::Length {
-                announced,
-                sent: size,
-            }),
+            Some(before) if before != size => Err(FillError::SizeChanged { before, now: size }),
             Some(_) => Ok(()),
             None => {
                 self.fill

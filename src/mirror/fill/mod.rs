@@ -14,11 +14,14 @@
 //!
 //! Order at the end, which invariants 2 and 4 rest on: verify, release the last bytes, commit, leave the table.
 //!
-//! Deliberately absent so far: more than one fetch per fill, retry, and taking up partials after a restart.
+//! A download that breaks off goes on from its cursor after a pause ([`patience`]); followers notice only that.
+//!
+//! Deliberately absent so far: more than one fetch per fill, and taking up partials after a restart.
 //! The types are made for them: present bytes are a set of ranges, and a follower stands at any offset.
 
 mod fetch;
 mod follower;
+mod patience;
 mod state;
 mod table;
 mod work;

@@ -26,6 +26,14 @@ pub enum FillError {
         /// What came, in bytes.
         sent: u64,
     },
+    /// Upstream tells another size than before: what is here is of something else.
+    #[error("upstream announced {before} bytes before, and now {now}")]
+    SizeChanged {
+        /// The size announced first, in bytes.
+        before: u64,
+        /// The size announced now, in bytes.
+        now: u64,
+    },
     /// The fetch was dropped again and again.
     #[error("the download was abandoned")]
     Abandoned,

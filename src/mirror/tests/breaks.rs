@@ -80,7 +80,7 @@ async fn an_error_reaches_every_follower() {
     let script = Script::of(vec![
         Step::Send(bytes.slice(..SIZE / 2)),
         Step::Gate(Arc::clone(&gate)),
-        Step::Fail(ErrorKind::Cut),
+        Step::Fail(ErrorKind::Protocol),
     ]);
     house
         .upstream
@@ -98,7 +98,7 @@ async fn an_error_reaches_every_follower() {
         let Some(FillError::Upstream(error)) = error else {
             panic!("{error:?}")
         };
-        assert_eq!(*error.kind(), ErrorKind::Cut);
+        assert_eq!(*error.kind(), ErrorKind::Protocol);
     }
     house.settle().await;
     assert!(!house.has(&digest));
@@ -158,13 +158,18 @@ async fn a_fill_that_is_dropped_again_and_again_is_given_up() {
     assert_eq!(house.upstream.count("GET blob"), 3);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_length_that_differs_from_the_announced_one_is_an_error() {
-    let (house, bytes) = (house(), noise(SIZE));
-    let digest = Digest::sha256_of(&bytes);
     for announced in [SIZE as u64 - 1, SIZE as u64 + 1] {
-        let script = Script::of(vec![Step::Send(bytes.clone())]).announced(Some(announced));
-        house.upstream.on_blob(&digest, script);
+        let (house, bytes) = (house(), noise(SIZE));
+        let digest = Digest::sha256_of(&bytes);
+        // What ends too early is asked for again, and found to end there.
+        for _ in 0..20 {
+            let script = Script::of(vec![Step::Send(bytes.clone())]);
+            house
+                .upstream
+                .on_blob(&digest, script.announced(Some(announced)));
+        }
         let error = match house.mirror.blob(&origin("a"), &digest).await {
             Ok(answer) => drain_all(&answer.value).await.1,
             Err(MirrorError::Fill(error)) => Some(error),
@@ -233,4 +238,70 @@ async fn a_size_that_was_never_right_ends_its_followers() {
         .value;
     let drained = tokio::time::timeout(Duration::from_hours(24), drain_all(&blob)).await;
     assert!(drained.is_ok(), "waited for a day");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_breaks_off_goes_on_from_its_cursor() {
+    for knows_ranges in [true, false] {
+        let (house, bytes) = (house(), noise(SIZE));
+        let digest = Digest::sha256_of(&bytes);
+        let half = bytes.slice(..SIZE / 2);
+        let broken = Script::of(vec![Step::Send(half), Step::Fail(ErrorKind::Cut)]);
+        let whole = Script::of(vec![Step::Send(bytes.clone())]);
+        let size = Some(SIZE as u64);
+        house.upstream.on_blob(&digest, broken.announced(size));
+        house.upstream.on_blob(
+            &digest,
+            Script {
+                knows_ranges,
+                ..whole
+            },
+        );
+        let origin = origin("a");
+        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest))).await;
+        for client in clients {
+            let (read, error) = drain_all(&client.unwrap().value).await;
+            assert!(read == bytes && error.is_none(), "{error:?}");
+        }
+        let from = |at: usize| format!("GET blob {digest} from {at}");
+        assert_eq!(house.upstream.calls(), [from(0), from(SIZE / 2)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_brings_nothing_more_is_given_up() {
+    let (house, bytes) = (house(), noise(SIZE));
+    let digest = Digest::sha256_of(&bytes);
+    let half = bytes.slice(..SIZE / 2);
+    for _ in 0..20 {
+        // From its cursor on each further one is empty.
+        let broken = Script::of(vec![Step::Send(half.clone()), Step::Fail(ErrorKind::Cut)]);
+        let size = Some(SIZE as u64);
+        house.upstream.on_blob(&digest, broken.announced(size));
+    }
+    let blob = house.mirror.blob(&origin("a"), &digest).await.unwrap();
+    let (read, error) = drain_all(&blob.value).await;
+    assert!(read == half, "what came is given out");
+    assert!(matches!(error, Some(FillError::Upstream(_))), "{error:?}");
+    assert_eq!(house.upstream.count("GET blob"), 6);
+    house.settle().await;
+    assert!(!house.has(&digest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_goes_on_with_another_size_is_an_error() {
+    let (house, bytes) = (house(), noise(SIZE));
+    let digest = Digest::sha256_of(&bytes);
+    let cut = || Step::Fail(ErrorKind::Cut);
+    let broken = Script::of(vec![Step::Send(bytes.slice(..SIZE / 2)), cut()]);
+    let size = Some(SIZE as u64);
+    house.upstream.on_blob(&digest, broken.announced(size));
+    let other = Script::of(vec![Step::Send(bytes.slice(..SIZE - 1))]);
+    house.upstream.on_blob(&digest, other);
+    let blob = house.mirror.blob(&origin("a"), &digest).await.unwrap();
+    let (_, error) = drain_all(&blob.value).await;
+    assert!(
+        matches!(error, Some(FillError::SizeChanged { .. })),
+        "{error:?}"
+    );
 }
