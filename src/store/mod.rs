@@ -1,9 +1,9 @@
 //! Content, fills' files, records and links. Disk only; no network, no async, no clock.
 //!
-//! Two seams, each with a twin in memory and one conformance suite ([`conformance`]) for all:
+//! Two seams, each with a twin in memory and one conformance suite (`conformance`) for all:
 //!
 //! - [`Contents`]: bytes named by digest. [`Partial`] is the only handle to unverified bytes, and
-//!   [`Partial::commit`] the only door to visible content; it asks for [`Verified`], which nothing
+//!   [`Partial::commit`] the only door to visible content; it asks for [`Verified`](crate::oci::Verified), which nothing
 //!   but a matching digest can make.
 //! - [`Catalog`]: what is known *about* content: [`Record`]s (tag to digest) and [`Link`]s
 //!   (a repository has shown a digest). It may be lost: bytes never depend on it.
