@@ -6,15 +6,12 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+use super::tags::{manifest, manifest_of};
 use crate::mirror::testkit::*;
 use crate::mirror::{MirrorError, Outcome};
 use crate::oci::{Digest, Reference};
 use crate::store::{MemoryStore, Store};
 use crate::upstream::ErrorKind;
-
-fn manifest(layer: &[u8]) -> String {
-    super::tags::manifest_of(&Digest::sha256_of(layer), layer.len())
-}
 
 fn is_not_found(error: &MirrorError) -> bool {
     error
@@ -112,7 +109,7 @@ async fn a_manifest_shows_its_blobs() {
         .await
         .unwrap();
     house.settle().await;
-    let manifest = super::tags::manifest_of(&digest, 1000);
+    let manifest = manifest_of(&digest, 1000);
     house.upstream.tag("1", manifest.as_bytes());
     house
         .mirror
@@ -237,7 +234,7 @@ async fn a_blob_shows_no_other_digest() {
         .unwrap();
     house.settle().await;
     // Somebody pushes a blob (not a manifest) to a repository of their own.
-    let forged = super::tags::manifest_of(&digest, 1000);
+    let forged = manifest_of(&digest, 1000);
     let lure = Digest::sha256_of(forged.as_bytes());
     house.upstream.on_blob(
         &lure,

@@ -20,7 +20,8 @@ pub(super) fn manifest_of(layer: &Digest, size: usize) -> String {
     )
 }
 
-fn manifest(layer: &[u8]) -> String {
+/// An image manifest whose only layer has these bytes.
+pub(super) fn manifest(layer: &[u8]) -> String {
     manifest_of(&Digest::sha256_of(layer), layer.len())
 }
 
