@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::textual::textual;
-use super::verifier::Verifier;
 
 /// The longest digest accepted, in bytes. The grammar sets no limit; a name that becomes a file name needs one.
 const MAX_LENGTH: usize = 512;
@@ -97,11 +96,6 @@ impl Digest {
     /// Whether bytes can be checked against this digest here.
     pub fn is_verifiable(&self) -> bool {
         self.algorithm() != Algorithm::Other
-    }
-
-    /// Begins a check of bytes against this digest; `None` when the algorithm is not computable here.
-    pub fn verifier(&self) -> Option<Verifier> {
-        Verifier::new(self)
     }
 
     fn parts(&self) -> (&str, &str) {

@@ -26,7 +26,8 @@ enum Hasher {
 }
 
 impl Verifier {
-    pub(super) fn new(expected: &Digest) -> Option<Self> {
+    /// Begins a check of bytes against `expected`; `None` when the algorithm is not computable here.
+    pub fn of(expected: &Digest) -> Option<Self> {
         let hasher = match expected.algorithm() {
             Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
             Algorithm::Sha512 => Hasher::Sha512(Sha512::new()),
@@ -41,7 +42,7 @@ impl Verifier {
 
     /// Checks bytes already in memory; `None` when the algorithm of `digest` is not computable here.
     pub fn verify(digest: &Digest, bytes: &[u8]) -> Option<Result<Verified, Mismatch>> {
-        let mut verifier = digest.verifier()?;
+        let mut verifier = Self::of(digest)?;
         verifier.update(bytes);
         Some(verifier.finish())
     }
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn an_unknown_algorithm_has_no_verifier() {
         let digest: Digest = "blake3:00".parse().unwrap();
-        assert!(digest.verifier().is_none());
+        assert!(Verifier::of(&digest).is_none());
     }
 
     proptest! {
@@ -184,7 +185,7 @@ mod tests {
         fn pieces_do_not_matter(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..10)) {
             let whole = pieces.concat();
             let digest = Digest::sha256_of(&whole);
-            let mut verifier = digest.verifier().unwrap();
+            let mut verifier = Verifier::of(&digest).unwrap();
             for piece in &pieces {
                 verifier.update(piece);
             }

@@ -72,9 +72,7 @@ fn refused(result: Result<Content, StoreError>, otherwise: &str) -> Outcome {
 }
 
 fn proof(bytes: &[u8]) -> Result<Verified, Box<dyn Error>> {
-    let mut verifier: Verifier = Digest::sha256_of(bytes)
-        .verifier()
-        .ok_or("sha256 is verifiable")?;
+    let mut verifier = Verifier::of(&Digest::sha256_of(bytes)).ok_or("sha256 is verifiable")?;
     verifier.update(bytes);
     Ok(verifier.finish()?)
 }

@@ -122,7 +122,7 @@ impl Client {
         let mut answer = self.ask(Method::GET, &path).await?;
         let mut pulled = Pulled::default();
         pulled.outcomes.note(&outcome(&answer));
-        let mut verifier = blob.digest.verifier();
+        let mut verifier = Verifier::of(&blob.digest);
         while let Some(chunk) = answer.chunk().await.map_err(|error| failed(&error))? {
             pulled.bytes += chunk.len() as u64;
             if let Some(verifier) = &mut verifier {

@@ -21,7 +21,7 @@ pub(super) struct Work {
 impl Work {
     /// A new file for `digest`.
     pub(super) fn begin(store: &dyn Store, digest: &Digest) -> Result<Self, StoreError> {
-        let verifier = digest.verifier().ok_or_else(|| {
+        let verifier = Verifier::of(digest).ok_or_else(|| {
             let reason = "unknown algorithm";
             StoreError::new(StoreErrorKind::Misuse, "verify", digest.to_string(), reason)
         })?;
