@@ -11,6 +11,9 @@ use crate::config::{Log, LogFormat};
 pub(super) fn begin(log: &Log) {
     let lines = fmt()
         .with_writer(io::stderr)
+        // A log that nobody reads any more is no reason to fail: told of it on standard error, which is that
+        // log, the library would panic.
+        .log_internal_errors(false)
         .with_max_level(LevelFilter::from_level(log.level));
     // A second call in one process changes nothing.
     let _ = match log.format {
