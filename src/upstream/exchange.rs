@@ -110,7 +110,7 @@ impl Exchange {
             }
             url = next;
         }
-        let place = self.wire.place(&ask.method, &ask.url);
+        let place = self.wire.place(ask.kind, &ask.method, &ask.url);
         let bad = BadRedirect::TooMany;
         Err(UpstreamError::because(bad.kind(), &place, bad.to_string()))
     }

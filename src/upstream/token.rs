@@ -179,7 +179,7 @@ pub(super) async fn fetch(
             _ => return Err(failure::of_answer(answer).await),
         }
     }
-    let place = wire.place(&Method::GET, &realm.url);
+    let place = wire.place(Kind::Token, &Method::GET, &realm.url);
     let bad = BadRedirect::TooMany;
     Err(UpstreamError::because(bad.kind(), &place, bad.to_string()))
 }

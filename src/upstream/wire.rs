@@ -13,7 +13,7 @@ use super::client::Clients;
 use super::fault;
 use super::metrics::{Kind, Meter, Metrics};
 use super::reach::{OnlyPrivate, Reach};
-use super::redirect::same_host;
+use super::redirect::{same_host, same_origin};
 use super::settings::{BuildError, Settings};
 use super::{ErrorKind, Phase, UpstreamError};
 
@@ -65,7 +65,7 @@ impl Wire {
     }
 
     async fn once(&self, call: &Call<'_>) -> Result<Answer, UpstreamError> {
-        let place = self.place(call.method, call.url);
+        let place = self.place(call.kind, call.method, call.url);
         let client = if call.declared || same_host(&self.upstream, call.url) {
             &self.clients.declared
         } else if literal(call.url).is_none_or(|address| self.reach.allows(address)) {
@@ -94,11 +94,18 @@ impl Wire {
         })
     }
 
-    /// Where a request goes, for people. The query stays out: it may be a signature.
-    pub(super) fn place(&self, method: &Method, url: &Url) -> String {
+    /// Where a request goes, for people. The query stays out: it may be a signature. So does the path of a
+    /// redirect target, where some registries keep theirs.
+    pub(super) fn place(&self, kind: Kind, method: &Method, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}"));
         let port = port.unwrap_or_default();
-        format!("{}: {method} {host}{port}{}", self.name, url.path())
+        let api = same_origin(&self.upstream, url) && url.path().starts_with("/v2/");
+        let path = if api || kind == Kind::Token {
+            url.path()
+        } else {
+            "/..."
+        };
+        format!("{}: {method} {host}{port}{path}", self.name)
     }
 }

@@ -204,3 +204,23 @@ async fn a_bad_redirect_is_told_without_its_query() {
     assert_eq!(*error.kind(), ErrorKind::Refused);
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
+
+#[tokio::test]
+async fn a_failed_redirect_target_is_told_without_its_path() {
+    for away in [false, true] {
+        let storage = Server::start(|_| Reply::status(503)).await;
+        let elsewhere = storage.at("/");
+        let server = Server::start(move |request| match request.path() {
+            "/downloads/s3cret" => Reply::status(503),
+            _ if away => Reply::redirect(307, &format!("{elsewhere}downloads/s3cret")),
+            _ => Reply::redirect(302, "/downloads/s3cret"),
+        })
+        .await;
+        let error = blob(&registry(&server), 0).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Status(503));
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        let port = if away { storage.port } else { server.port };
+        let host = format!("127.0.0.1:{port}/");
+        assert!(error.to_string().contains(&host), "{error}");
+    }
+}
