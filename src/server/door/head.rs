@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{DoorLimits, Refusal};
 
@@ -37,17 +37,21 @@ pub(super) async fn read(
     limits: &DoorLimits,
     stopping: &mut ShutdownWatch,
 ) -> Head {
-    if buffer.is_empty() {
+    let silent_until = Instant::now() + silence;
+    // RFC 9112 section 2.2: empty lines before a request are skipped. They begin none, and buy no time.
+    skip_empty_lines(&mut buffer);
+    while buffer.is_empty() {
         buffer.reserve(ROOM);
         let read = tokio::select! {
             // In this order: a request that is here already is not turned away by a stop.
             biased;
-            read = timeout(silence, stream.read_buf(&mut buffer)) => read,
+            read = timeout_at(silent_until, stream.read_buf(&mut buffer)) => read,
             _ = stopping.wait_for(|stopping| *stopping) => return Head::Quiet,
         };
         if !matches!(read, Ok(Ok(1..))) {
             return Head::Quiet;
         }
+        skip_empty_lines(&mut buffer);
     }
     let whole = read_rest(stream, &mut buffer, limits);
     match timeout(limits.header_deadline, whole).await {
@@ -66,10 +70,6 @@ async fn read_rest(
 ) -> Option<Verdict> {
     let mut scan = Scan::default();
     loop {
-        // RFC 9112 section 2.2: empty lines before a request are skipped.
-        while matches!(buffer.first(), Some(b'\r' | b'\n')) {
-            buffer.advance(1);
-        }
         // Clients try TLS first on a port they do not know, and wait for an answer they can refuse: a handshake
         // has no line's end to wait for.
         if buffer
@@ -88,6 +88,12 @@ async fn read_rest(
         if !matches!(stream.read_buf(buffer).await, Ok(1..)) {
             return None;
         }
+    }
+}
+
+fn skip_empty_lines(buffer: &mut BytesMut) {
+    while matches!(buffer.first(), Some(b'\r' | b'\n')) {
+        buffer.advance(1);
     }
 }
 

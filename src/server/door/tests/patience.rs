@@ -65,6 +65,38 @@ async fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_line_behind_a_request_begins_no_other() {
+    let (handler, _reports) = Script::echo();
+    let mut visit = Visit::new(&handler);
+    visit
+        .client
+        .send("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n")
+        .await;
+    visit.client.answer().await;
+    // Nor do more of them keep the connection.
+    sleep(seconds(50)).await;
+    visit.client.send("\r\n").await;
+    let began = Instant::now();
+    assert_eq!(visit.client.rest().await, "");
+    assert_eq!(began.elapsed(), seconds(25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_connection_that_sent_an_empty_line() {
+    let (handler, _reports) = Script::echo();
+    let mut visit = Visit::new(&handler);
+    visit
+        .client
+        .send("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n")
+        .await;
+    visit.client.answer().await;
+    let began = Instant::now();
+    visit.stop.send_replace(true);
+    visit.served.await.unwrap();
+    assert_eq!(began.elapsed(), seconds(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_left() {
     let (handler, mut reports) = Script::always(|| Response::new(vec![b'x'; 4096].into()));
     let mut visit = Visit::with(&handler, DoorLimits::default(), 1024);
