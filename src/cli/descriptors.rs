@@ -14,7 +14,7 @@ pub(super) fn raise_limit(connections: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    let wanted = connections as u64 * PER_CONNECTION + OTHERS;
+    let wanted = wanted(connections);
     if let Some(allowed) = getrlimit(Resource::Nofile)
         .current
         .filter(|&it| it < wanted)
@@ -24,5 +24,24 @@ pub(super) fn raise_limit(connections: usize) {
             wanted,
             "too few open files are allowed for server.max_connections; raise the limit or lower that"
         );
+    }
+}
+
+fn wanted(connections: usize) -> u64 {
+    (connections as u64)
+        .saturating_mul(PER_CONNECTION)
+        .saturating_add(OTHERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_connections_can_be_wanted() {
+        assert_eq!(wanted(4096), 8448);
+        assert_eq!(wanted(usize::MAX), u64::MAX);
+        // The largest that a config can say.
+        assert_eq!(wanted(usize::MAX / 2), u64::MAX);
     }
 }
