@@ -29,6 +29,7 @@ use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 
 use self::images::Image;
@@ -89,13 +90,28 @@ pub(super) fn run(once: bool) -> ExitCode {
         format: LogFormat::Text,
         level: Level::WARN,
     });
-    match give(Ports::usual(), once, &mut io::stdout().lock(), termination) {
+    match give(Ports::usual(), once, &mut io::stdout().lock(), asked_to_end) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("roadstead: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends when the demo is asked to end, or its terminal is closed: nobody is left then who could remove the folder.
+///
+/// # Errors
+/// When the signals cannot be caught.
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let asked = termination()?;
+    let mut closed = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            () = asked => {}
+            _ = closed.recv() => {}
+        }
+    })
 }
 
 /// Gives the demo on `out`, until the future that `stop` makes ends. `stop` is called on the runtime.
