@@ -72,18 +72,14 @@ impl MirrorError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
-            Self::Abandoned | Self::Fill(FillError::Abandoned) => Outcome::Error(Who::Mirror),
-            Self::Fill(FillError::Store(_)) => Outcome::Error(Who::Store),
-            Self::NotAManifest(..)
-            | Self::TooLarge(..)
-            | Self::Fill(
-                FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
-            ) => Outcome::Error(Who::Upstream),
+            Self::Abandoned => Outcome::Error(Who::Mirror),
+            Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Error(Who::Upstream),
             Self::Fill(FillError::Upstream(error)) => match error.kind() {
                 ErrorKind::NotFound { .. } | ErrorKind::Offline => Outcome::Negative,
                 ErrorKind::Unauthorized | ErrorKind::Denied => Outcome::Denied,
                 _ => Outcome::Error(Who::Upstream),
             },
+            Self::Fill(error) => Outcome::Error(error.blame()),
         }
     }
 }

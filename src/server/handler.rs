@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::{Request, Response, StatusCode};
 
 use super::Body;
+use crate::mirror::Who;
 
 /// Answers requests. One value serves all connections of its listeners at once.
 #[async_trait]
@@ -34,7 +35,7 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// How far an answer got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// The status of the answer.
     pub status: StatusCode,
@@ -45,7 +46,7 @@ pub struct Sent {
 }
 
 /// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// The whole answer was handed to the connection. The client may still have left before reading it: no
     /// server can know that.
@@ -53,16 +54,25 @@ pub enum End {
     /// The client left or took nothing for too long, or the connection was cut when the process ended.
     Left,
     /// The body broke on our side: the fill failed, or content could not be read.
-    Broken,
+    Broken(Fault),
+}
+
+/// Whose fault it is that a body broke, and what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Who is to blame.
+    pub who: Who,
+    /// In words, for the operator.
+    pub reason: String,
 }
 
 impl End {
     /// One word for the log.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Whole => "whole",
             Self::Left => "left",
-            Self::Broken => "broken",
+            Self::Broken(_) => "broken",
         }
     }
 }

@@ -30,7 +30,7 @@ mod testkit;
 pub use api::RegistryApi;
 pub use body::Body;
 pub use door::{Door, DoorLimits};
-pub use handler::{End, Handler, Peer, Refusal, Sent};
+pub use handler::{End, Fault, Handler, Peer, Refusal, Sent};
 pub use metrics::ServerMetrics;
 pub use route::Namespaces;
 pub use run::{BindError, Drained, Listeners, ServeError};

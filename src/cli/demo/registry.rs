@@ -226,7 +226,7 @@ mod tests {
             bytes: 2,
             end: crate::server::End::Whole,
         };
-        registry.sent((), sent);
+        registry.sent((), sent.clone());
         // One is still on its way.
         let mut quiet = Box::pin(uplink.quiet());
         assert_eq!(quiet.as_mut().now_or_never(), None);

@@ -13,8 +13,8 @@ use super::patience::Patience;
 use super::state::{FillError, Phase, State};
 use super::table::{Fill, FillTable};
 use super::work::Work;
-use crate::oci::{Reference, Verified};
-use crate::store::{Content, Link, Store, StoreError};
+use crate::oci::{Digest, Reference, Verified};
+use crate::store::{Content, Link, Origin, Store, StoreError};
 use crate::upstream::{BlobBody, Registry, UpstreamError};
 
 /// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
@@ -66,13 +66,22 @@ impl Fetcher {
         match self.fetch(&mut guard).await {
             Ok(verified) => self.keep(guard, verified).await,
             Err(error) => {
-                // Who waits is told, and logs it; but there may be nobody left.
-                tracing::debug!(
-                    upstream = %self.link.origin.upstream, repository = %self.link.origin.repository,
-                    digest = %guard.fill.digest(), %error, "fill failed"
-                );
+                self.log(guard.fill.digest(), &error);
                 guard.fail(error);
             }
+        }
+    }
+
+    /// Who waits is told, and tells it again; but there may be nobody left, and wrong bytes concern everybody.
+    fn log(&self, digest: &Digest, error: &FillError) {
+        let Origin {
+            upstream,
+            repository,
+        } = &self.link.origin;
+        if matches!(error, FillError::Mismatch(_)) {
+            tracing::warn!(%upstream, %repository, %digest, %error, "fill failed");
+        } else {
+            tracing::debug!(%upstream, %repository, %digest, %error, "fill failed");
         }
     }
 

@@ -5,6 +5,7 @@ use crate::store::{Source, StoreError};
 use crate::upstream::UpstreamError;
 
 use super::HOLD_BACK;
+use crate::mirror::Who;
 
 /// Why a fill ended without content. Clonable: it reaches every follower.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,6 +38,20 @@ pub enum FillError {
     /// The fetch was dropped again and again.
     #[error("the download was abandoned")]
     Abandoned,
+}
+
+impl FillError {
+    /// Who is to blame.
+    pub fn blame(&self) -> Who {
+        match self {
+            Self::Upstream(_)
+            | Self::Mismatch(_)
+            | Self::Length { .. }
+            | Self::SizeChanged { .. } => Who::Upstream,
+            Self::Store(_) => Who::Store,
+            Self::Abandoned => Who::Mirror,
+        }
+    }
 }
 
 /// Where a fill stands.

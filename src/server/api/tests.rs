@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::RegistryApi;
+use crate::mirror::Who;
 use crate::mirror::testkit::{House, Script, Step, noise, origin};
 use crate::oci::Digest;
-use crate::server::{Body, Handler, Namespaces, ServerMetrics};
+use crate::server::{Body, End, Fault, Handler, Namespaces, Sent, ServerMetrics};
 use crate::store::MemoryStore;
 use crate::upstream::ErrorKind;
 
@@ -281,4 +282,30 @@ async fn an_outage_is_never_a_404() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_is_told_with_its_cause() {
+    let surface = Surface::new();
+    let registry = prometheus::Registry::new();
+    let metrics = ServerMetrics::new(&registry).unwrap();
+    let (_, blob) = surface.stock();
+    let target = format!("/v2/a/blobs/{blob}");
+    let request = Request::builder().uri(&target).body(()).unwrap();
+    let (response, ticket) = surface.api.handle(request).await;
+    let fault = Fault {
+        who: Who::Store,
+        reason: "no space left".to_owned(),
+    };
+    let sent = Sent {
+        status: response.status(),
+        bytes: 7,
+        end: End::Broken(fault),
+    };
+    ticket.tell(&metrics, sent);
+    let counted = prometheus::TextEncoder::new()
+        .encode_to_string(&registry.gather())
+        .unwrap();
+    let line = "roadstead_requests_total{kind=\"blob\",outcome=\"error\",upstream=\"docker.io\"} 1";
+    assert!(counted.contains(line), "{counted}");
 }

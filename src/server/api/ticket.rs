@@ -54,24 +54,47 @@ impl Ticket {
     }
 
     /// Logs and counts: after the last byte, so that a hit is counted when it was served.
-    pub(super) fn tell(self, metrics: &ServerMetrics, sent: Sent) {
-        let outcome = in_the_end(self.outcome, sent.end);
-        metrics.count(&self.upstream, self.kind, outcome, sent.bytes);
-        tracing::info!(
-            target: "access",
-            client = self.peer.map(|peer| tracing::field::display(peer.0)),
-            method = %self.method,
-            path = self.path,
-            upstream = %self.upstream,
-            status = sent.status.as_u16(),
-            outcome = outcome.word(),
-            why = outcome.why(),
-            bytes = sent.bytes,
-            end = sent.end.word(),
-            duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            error = self.error,
-            "request"
-        );
+    pub(super) fn tell(mut self, metrics: &ServerMetrics, sent: Sent) {
+        let end = sent.end.word();
+        if let End::Broken(fault) = sent.end {
+            // An answer that broke on its way is an error, whatever its head said.
+            self.answered(Outcome::Error(fault.who), Some(fault.reason));
+        }
+        metrics.count(&self.upstream, self.kind, self.outcome, sent.bytes);
+        // The level must be known when the line is compiled.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "access",
+                    client = self.peer.map(|peer| tracing::field::display(peer.0)),
+                    method = %self.method,
+                    path = self.path,
+                    upstream = %self.upstream,
+                    status = sent.status.as_u16(),
+                    outcome = self.outcome.word(),
+                    why = self.outcome.why(),
+                    bytes = sent.bytes,
+                    end,
+                    duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    error = self.error,
+                    "request"
+                )
+            };
+        }
+        if is_trouble(self.outcome) {
+            line!(warn);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+/// Whether the operator must know even of a quiet log: not of what clients do wrong.
+fn is_trouble(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Error(who) => who != Who::Client,
+        Outcome::Stale(_) => true,
+        _ => false,
     }
 }
 
@@ -86,16 +109,6 @@ pub(super) fn tell_refused(metrics: &ServerMetrics, status: StatusCode, reason: 
         error = reason,
         "refused"
     );
-}
-
-/// An answer that broke on its way is an error, whatever its head said. What follows a fill breaks with
-/// upstream, what is content breaks with the disk.
-fn in_the_end(begun: Outcome, end: End) -> Outcome {
-    match (end, begun) {
-        (End::Broken, Outcome::Miss | Outcome::Join) => Outcome::Error(Who::Upstream),
-        (End::Broken, _) => Outcome::Error(Who::Store),
-        (End::Whole | End::Left, begun) => begun,
-    }
 }
 
 /// The metric's word for an endpoint.

@@ -6,14 +6,15 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::v1::server::HttpSession;
 use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::answer::{self, After};
 use super::delivery::Delivery;
 use super::head::{self, Head};
 use super::send::Broken;
 use super::{Door, linger, request};
-use crate::server::{End, Handler, Peer, Refusal};
+use crate::mirror::Who;
+use crate::server::{End, Fault, Handler, Peer, Refusal};
 
 /// Serves requests one after the other until either side wants no more.
 pub(super) async fn serve<H: Handler>(
@@ -86,8 +87,7 @@ async fn exchange<H: Handler>(
             None
         }
         Err(broken) => {
-            log(&broken);
-            delivery.end(end_of(&broken));
+            delivery.end(end_of(broken));
             None
         }
     }
@@ -104,20 +104,21 @@ async fn refuse<H: Handler>(door: &Door<H>, mut session: HttpSession, refusal: R
     }
 }
 
-fn log(broken: &Broken) {
-    match broken {
-        Broken::Client(error) => debug!(%error, "the client did not take the whole answer"),
-        Broken::Content(error) => error!(%error, "content could not be read while it was sent"),
-        Broken::Fill(error) => debug!(%error, "the fill ended before the answer did"),
-        Broken::Response => error!("a response has no length, or not its body's"),
-    }
-}
-
-fn end_of(broken: &Broken) -> End {
-    match broken {
-        Broken::Client(_) => End::Left,
-        Broken::Content(_) | Broken::Fill(_) | Broken::Response => End::Broken,
-    }
+/// What the handler is told; what it tells is the handler's matter.
+fn end_of(broken: Broken) -> End {
+    let (who, reason) = match broken {
+        Broken::Client(error) => {
+            debug!(%error, "the client did not take the whole answer");
+            return End::Left;
+        }
+        Broken::Content(error) => (Who::Store, format!("content could not be read: {error}")),
+        Broken::Fill(error) => (error.blame(), error.to_string()),
+        Broken::Response => (
+            Who::Mirror,
+            "a response has no length, or not its body's".to_owned(),
+        ),
+    };
+    End::Broken(Fault { who, reason })
 }
 
 fn peer(stream: &Stream) -> Option<Peer> {

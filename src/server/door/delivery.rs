@@ -39,7 +39,7 @@ impl<'a, H: Handler> Delivery<'a, H> {
 impl<H: Handler> Drop for Delivery<'_, H> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.handler.sent(ticket, self.sent);
+            self.handler.sent(ticket, self.sent.clone());
         }
     }
 }

@@ -3,8 +3,9 @@
 use http::StatusCode;
 use tokio::io::AsyncReadExt;
 
+use crate::mirror::Who;
+use crate::server::End;
 use crate::server::testkit::{Script, Visit, content_response};
-use crate::server::{End, Sent};
 
 #[tokio::test(start_paused = true)]
 async fn content_is_sent_whole_and_the_connection_kept() {
@@ -33,11 +34,12 @@ async fn a_broken_body_is_cut_short() {
     let answer = visit.client.rest().await;
     assert!(answer.contains("ength: 100\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nonly this"), "{answer}");
-    let sent = Sent {
-        status: StatusCode::OK,
-        bytes: 9,
-        end: End::Broken,
+    let sent = reports.recv().await.unwrap().1;
+    assert_eq!((sent.status, sent.bytes), (StatusCode::OK, 9));
+    let End::Broken(fault) = sent.end else {
+        panic!("{sent:?}")
     };
-    assert_eq!(reports.recv().await.unwrap().1, sent);
+    assert_eq!(fault.who, Who::Store);
+    assert!(fault.reason.contains("could not be read"), "{fault:?}");
     visit.served.await.unwrap();
 }
