@@ -6,7 +6,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
 
 use crate::admin::AdminApi;
-use crate::server::{Body, Handler, Refusal, Sent};
+use crate::server::{Body, Handler, Peer, Refusal, Sent};
 
 /// The admin room behind a door of the server room: neither knows the other.
 pub(super) struct AdminDoor(pub(super) AdminApi);
@@ -30,9 +30,9 @@ impl Handler for AdminDoor {
 
     fn sent(&self, (): (), _: Sent) {}
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: Refusal, _: Option<Peer>) -> Response<Body> {
         let status = refusal.status();
-        let reason = status.canonical_reason().unwrap_or_default();
+        let reason = refusal.reason();
         let mut response = Response::new(Body::from(Bytes::from(format!("{reason}\n"))));
         *response.status_mut() = status;
         response

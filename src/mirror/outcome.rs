@@ -68,16 +68,18 @@ impl Outcome {
     /// with our own word as `detail`.
     pub fn cache_status(self) -> String {
         let parameters = match self {
-            Self::Hit | Self::Stale(_) => "hit",
-            Self::Join => "fwd=miss; collapsed",
-            Self::Miss => "fwd=miss; stored",
-            Self::Revalidated => "fwd=stale",
-            Self::Bypass(_) => "fwd=bypass",
-            Self::Negative | Self::Denied | Self::Error(_) => "fwd=miss",
+            Self::Hit | Self::Stale(_) => "; hit",
+            Self::Join => "; fwd=miss; collapsed",
+            Self::Miss => "; fwd=miss; stored",
+            Self::Revalidated => "; fwd=stale",
+            Self::Bypass(_) => "; fwd=bypass",
+            // Nobody was asked, or not for an answer that could be kept.
+            Self::Error(Who::Client) | Self::Denied => "",
+            Self::Negative | Self::Error(_) => "; fwd=miss",
         };
         match self.why() {
-            Some(why) => format!("roadstead; {parameters}; detail=\"{}({why})\"", self.word()),
-            None => format!("roadstead; {parameters}; detail={}", self.word()),
+            Some(why) => format!("roadstead{parameters}; detail=\"{}({why})\"", self.word()),
+            None => format!("roadstead{parameters}; detail={}", self.word()),
         }
     }
 }
@@ -99,6 +101,10 @@ mod tests {
             (
                 Outcome::Stale("timeout"),
                 "roadstead; hit; detail=\"stale(timeout)\"",
+            ),
+            (
+                Outcome::Error(Who::Client),
+                "roadstead; detail=\"error(client)\"",
             ),
             (
                 Outcome::Error(Who::Upstream),

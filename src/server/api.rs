@@ -17,7 +17,7 @@ use super::answers;
 use super::errors;
 use super::metrics::ServerMetrics;
 use super::route::Namespaces;
-use super::{Body, Handler, Refusal, Sent};
+use super::{Body, Handler, Peer, Refusal, Sent};
 use crate::mirror::{Mirror, Outcome, Who};
 use crate::oci::ErrorCode;
 
@@ -60,7 +60,7 @@ impl Handler for RegistryApi {
         let read = matches!(request.method, Method::GET | Method::HEAD);
         let answered = match &routed {
             Ok(route) if read => endpoints::answer(&self.mirror, &request, route).await,
-            Ok(_) => Answered::well(errors::read_only(), Outcome::Denied),
+            Ok(_) => Answered::read_only(),
             Err(error) => {
                 let blame = Outcome::Error(Who::Client);
                 Answered::refused(error.code(), blame, &error.to_string())
@@ -82,17 +82,17 @@ impl Handler for RegistryApi {
         ticket.tell(&self.metrics, sent);
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body> {
         let status = refusal.status();
         let code = if status.is_server_error() {
             ErrorCode::Unavailable
         } else {
             ErrorCode::Unsupported
         };
-        let reason = status.canonical_reason().unwrap_or_default();
+        let reason = refusal.reason();
         let mut response = errors::error(status, code, reason);
         mark(response.headers_mut(), Outcome::Error(Who::Client));
-        ticket::tell_refused(&self.metrics, status, reason);
+        ticket::tell_refused(&self.metrics, peer, status, reason);
         response
     }
 }

@@ -12,6 +12,9 @@ use crate::mirror::{FillError, MirrorError};
 use crate::oci::ErrorCode;
 use crate::upstream::{ErrorKind, UpstreamError};
 
+/// Why a write is refused.
+pub(super) const READ_ONLY: &str = "this mirror is read-only: GET and HEAD only";
+
 /// What kind of object was asked for: its 404 has a code of its own.
 #[derive(Clone, Copy)]
 pub(super) enum Asked {
@@ -50,10 +53,7 @@ pub(super) fn coded(code: ErrorCode, message: &str) -> Response<Body> {
 
 /// The answer to a method that is not served.
 pub(super) fn read_only() -> Response<Body> {
-    let mut response = coded(
-        ErrorCode::Unsupported,
-        "this mirror is read-only: GET and HEAD only",
-    );
+    let mut response = coded(ErrorCode::Unsupported, READ_ONLY);
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -95,7 +95,10 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
             };
             coded(code, &message)
         }
-        ErrorKind::Offline => coded(asked.unknown(), &message),
+        ErrorKind::Offline => {
+            let message = "it is not here, or nothing here shows that this repository has it, and the mirror is offline";
+            coded(asked.unknown(), message)
+        }
         ErrorKind::Unauthorized => coded(ErrorCode::Unauthorized, &message),
         ErrorKind::Denied => coded(ErrorCode::Denied, &message),
         ErrorKind::TooManyRequests { retry_after } => {

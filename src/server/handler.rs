@@ -31,7 +31,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The answer to a connection or a request that never reaches [`Handler::handle`]. The connection is
     /// closed after it.
-    fn refuse(&self, refusal: Refusal) -> Response<Body>;
+    fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body>;
 }
 
 /// How far an answer got.
@@ -82,6 +82,8 @@ impl End {
 pub enum Refusal {
     /// Not HTTP, or HTTP whose framing or authority is ambiguous (RFC 9112 sections 3.2 and 6.3).
     Malformed,
+    /// A TLS handshake: the client takes this plain port for an encrypted one.
+    Tls,
     /// The head was not complete in time.
     HeadTooSlow,
     /// The request line is longer than the door accepts.
@@ -93,10 +95,24 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Why, in words for the client and for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "not a request in HTTP/1.1",
+            Self::Tls => {
+                "TLS on a port that speaks plain HTTP: tell the client so (http://, or insecure)"
+            }
+            Self::HeadTooSlow => "the request's head took too long",
+            Self::TargetTooLong => "the request's target is too long",
+            Self::HeadTooLarge => "the request's head is too large",
+            Self::Crowded => "too many connections at once",
+        }
+    }
+
     /// The status that says so (RFC 9110 section 15, RFC 6585 section 5).
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Tls => StatusCode::BAD_REQUEST,
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

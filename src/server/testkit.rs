@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::oci::{ByteRange, Digest, Verifier};
-use crate::server::{Body, Door, DoorLimits, Handler, Refusal, Sent};
+use crate::server::{Body, Door, DoorLimits, Handler, Peer, Refusal, Sent};
 use crate::store::{Contents, MemoryStore};
 
 /// A response whose body is a range of `bytes`, as content.
@@ -79,7 +79,7 @@ impl Handler for Script {
         let _ = self.sent.send((path, sent));
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: Refusal, _: Option<Peer>) -> Response<Body> {
         let mut response = Response::new(format!("refused: {refusal:?}").into_bytes().into());
         *response.status_mut() = refusal.status();
         response

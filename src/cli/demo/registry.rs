@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::images::Image;
 use crate::oci::{Digest, Endpoint, ErrorCode, MediaType, Reference, Repository};
-use crate::server::{Body, Handler, Refusal, Sent};
+use crate::server::{Body, Handler, Peer, Refusal, Sent};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -137,7 +137,7 @@ impl Handler for ImageRegistry {
         });
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+    fn refuse(&self, refusal: Refusal, _: Option<Peer>) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = refusal.status();
         response

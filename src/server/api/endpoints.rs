@@ -40,6 +40,15 @@ impl Answered {
         }
     }
 
+    /// The answer to a method that is not served.
+    pub(super) fn read_only() -> Self {
+        Self {
+            response: errors::read_only(),
+            outcome: Outcome::Denied,
+            error: Some(errors::READ_ONLY.to_owned()),
+        }
+    }
+
     /// What the engine found as a response, one way or the other.
     fn of<T>(
         found: Result<Answer<T>, MirrorError>,

@@ -99,11 +99,17 @@ fn is_trouble(outcome: Outcome) -> bool {
 }
 
 /// Logs and counts a request that was turned away before it could be read.
-pub(super) fn tell_refused(metrics: &ServerMetrics, status: StatusCode, reason: &str) {
+pub(super) fn tell_refused(
+    metrics: &ServerMetrics,
+    peer: Option<Peer>,
+    status: StatusCode,
+    reason: &str,
+) {
     let outcome = Outcome::Error(Who::Client);
     metrics.count(NO_UPSTREAM, NO_ENDPOINT, outcome, 0);
     tracing::info!(
         target: "access",
+        client = peer.map(|peer| tracing::field::display(peer.0)),
         status = status.as_u16(),
         outcome = outcome.word(),
         error = reason,

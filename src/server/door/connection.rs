@@ -42,7 +42,8 @@ pub(super) async fn serve<H: Handler>(
 
 /// Answers a connection that gets no request through, and closes it.
 pub(super) async fn turn_away<H: Handler>(door: &Door<H>, stream: Stream, refusal: Refusal) {
-    refuse(door, HttpSession::new(stream), refusal).await;
+    let peer = peer(&stream);
+    refuse(door, HttpSession::new(stream), refusal, peer).await;
 }
 
 /// Serves the request that begins with `head`. Gives the connection back if there may be another.
@@ -63,7 +64,7 @@ async fn exchange<H: Handler>(
     let request = match parsed.unwrap_or(Err(Refusal::HeadTooSlow)) {
         Ok(request) => request,
         Err(refusal) => {
-            refuse(door, session, refusal).await;
+            refuse(door, session, refusal, peer).await;
             return None;
         }
     };
@@ -93,9 +94,14 @@ async fn exchange<H: Handler>(
     }
 }
 
-async fn refuse<H: Handler>(door: &Door<H>, mut session: HttpSession, refusal: Refusal) {
+async fn refuse<H: Handler>(
+    door: &Door<H>,
+    mut session: HttpSession,
+    refusal: Refusal,
+    peer: Option<Peer>,
+) {
     session.set_server_keepalive(None);
-    let response = door.handler.refuse(refusal);
+    let response = door.handler.refuse(refusal, peer);
     let stall = door.limits.write_stall;
     // The method is not known for certain. A body too many does no harm: nothing follows it.
     let sent = answer::send(session, &Method::GET, response, stall, &mut 0).await;

@@ -16,6 +16,9 @@ const ROOM: usize = 1024;
 /// Fields of a head: as many as the parser has room for.
 const MAX_FIELDS: usize = 256;
 
+/// The first byte of a TLS connection (RFC 8446 section 5.1, content type handshake).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// What came of waiting for a request.
 pub(super) enum Head {
     /// A whole head, and perhaps bytes after it.
@@ -72,11 +75,12 @@ async fn read_rest(
     loop {
         // Clients try TLS first on a port they do not know, and wait for an answer they can refuse: a handshake
         // has no line's end to wait for.
-        if buffer
-            .first()
-            .is_some_and(|byte| !byte.is_ascii_alphabetic())
-        {
-            return Some(Verdict::Refused(Refusal::Malformed));
+        match buffer.first() {
+            Some(&TLS_HANDSHAKE) => return Some(Verdict::Refused(Refusal::Tls)),
+            Some(byte) if !byte.is_ascii_alphabetic() => {
+                return Some(Verdict::Refused(Refusal::Malformed));
+            }
+            _ => {}
         }
         match scan.advance(buffer, limits) {
             Verdict::Unfinished => {}

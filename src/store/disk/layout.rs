@@ -10,6 +10,9 @@ use crate::store::{StoreError, StoreErrorKind};
 /// The version of the tree described in the [`disk`](super) module.
 const VERSION: u32 = 1;
 
+/// The names that tell a data folder, even when some are gone.
+const OURS: [&str; 4] = ["VERSION", "content", "catalog.redb", "fills"];
+
 /// The data folder's paths. Made only for a folder whose version we know.
 pub(super) struct Layout {
     root: PathBuf,
@@ -21,6 +24,7 @@ impl Layout {
         let layout = Self {
             root: root.to_owned(),
         };
+        layout.refuse_foreign()?;
         for folder in [
             layout.root.clone(),
             layout.fills(),
@@ -31,6 +35,28 @@ impl Layout {
         }
         layout.check_version()?;
         Ok(layout)
+    }
+
+    /// A folder with things in it, none of which is ours, is somebody else's: most likely a mistake in the config.
+    fn refuse_foreign(&self) -> Result<(), StoreError> {
+        let files = match fs::read_dir(&self.root) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StoreError::io("use", self.root.display(), &error)),
+        };
+        let names: Vec<_> = files.flatten().map(|file| file.file_name()).collect();
+        // What a new file system brings along is nobody's.
+        let foreign = names.iter().any(|name| name != "lost+found");
+        if foreign
+            && !names
+                .iter()
+                .any(|name| OURS.iter().any(|ours| name == ours))
+        {
+            let reason = "it is not empty, and nothing in it is of a data folder";
+            let root = self.root.display().to_string();
+            return Err(StoreError::new(StoreErrorKind::Misuse, "use", root, reason));
+        }
+        Ok(())
     }
 
     fn check_version(&self) -> Result<(), StoreError> {
@@ -59,15 +85,25 @@ impl Layout {
         ))
     }
 
-    /// Drops what fills of an earlier process left behind.
+    /// Drops what fills of an earlier process left behind, and nothing else that may lie there.
     pub(super) fn drop_fills(&self) -> Result<(), StoreError> {
-        let fills = self.fills();
-        match fs::remove_dir_all(&fills) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::io("remove", fills.display(), &error))
+        for algorithm in ["sha256", "sha512"] {
+            let folder = self.fills().join(algorithm);
+            let failed = |error| StoreError::io("clear", folder.display(), &error);
+            let files = match fs::read_dir(&folder) {
+                Ok(files) => files,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            for file in files {
+                let path = file.map_err(failed)?.path();
+                if path.extension().is_some_and(|it| it == "part") {
+                    fs::remove_file(&path)
+                        .map_err(|error| StoreError::io("remove", path.display(), &error))?;
+                }
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     pub(super) fn content(&self, digest: &Digest) -> PathBuf {

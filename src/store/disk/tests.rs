@@ -247,3 +247,22 @@ fn a_store_opens_and_answers_however_its_catalog_is_broken() {
         let _ = store.link(&[link(5000)]);
     }
 }
+
+#[test]
+fn somebody_elses_folder_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("thesis.tex"), "precious").unwrap();
+    let error = DiskStore::open(folder.path()).err().unwrap();
+    assert!(error.to_string().contains("not empty"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn only_fills_are_dropped_from_their_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mine = folder.path().join("fills/mine/doc");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "precious").unwrap();
+    DiskStore::open(folder.path()).unwrap();
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
+}
