@@ -10,6 +10,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::mirror::Mirror;
 
@@ -20,15 +21,24 @@ pub struct AdminApi {
     mirror: Arc<Mirror>,
     metrics: Registry,
     offline: bool,
+    /// Turns true when the process has been asked to end.
+    ending: watch::Receiver<bool>,
 }
 
 impl AdminApi {
     /// The API over `mirror`, showing what is declared in `metrics`.
-    pub fn new(mirror: Arc<Mirror>, metrics: Registry, offline: bool) -> Self {
+    /// It is not ready any more once `ending` turns true.
+    pub fn new(
+        mirror: Arc<Mirror>,
+        metrics: Registry,
+        offline: bool,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             mirror,
             metrics,
             offline,
+            ending,
         }
     }
 
@@ -59,6 +69,10 @@ impl AdminApi {
 
     /// Ready means: new bytes can be kept. A mirror whose upstreams are out is ready: it serves what it has.
     async fn ready(&self) -> Response<Bytes> {
+        if *self.ending.borrow() {
+            let state = json!({"status": "not ready", "reason": "ending"});
+            return document(StatusCode::SERVICE_UNAVAILABLE, &state);
+        }
         let mirror = Arc::clone(&self.mirror);
         let probe = tokio::task::spawn_blocking(move || mirror.probe_store()).await;
         let reason = match probe {

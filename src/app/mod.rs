@@ -6,15 +6,19 @@
 mod admin_door;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::ready;
 use prometheus::Registry as MetricRegistry;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
@@ -81,8 +85,10 @@ pub struct App {
     serve_runtime: Runtime,
     /// Runs fills and asks upstreams, so that no thread that serves a hit ever hashes a miss.
     fetch_runtime: Runtime,
-    listeners: Listeners,
+    clients: Listeners,
+    operator: Listeners,
     mirror: Arc<Mirror>,
+    ending: watch::Sender<bool>,
     addresses: Addresses,
     grace: Duration,
 }
@@ -110,7 +116,7 @@ impl App {
             metrics: MirrorMetrics::new(&metrics)?,
         });
 
-        let mut listeners = Listeners::default();
+        let mut clients = Listeners::default();
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
@@ -122,14 +128,21 @@ impl App {
         };
         let mut registry = Vec::new();
         for &address in &config.server().listen {
-            registry.push(listeners.add(address, Arc::clone(&registry_api), limits)?);
+            registry.push(clients.add(address, Arc::clone(&registry_api), limits)?);
         }
-        let admin_api = AdminApi::new(Arc::clone(&mirror), metrics, config.offline());
+        let mut operator = Listeners::default();
+        let ending = watch::Sender::new(false);
+        let admin_api = AdminApi::new(
+            Arc::clone(&mirror),
+            metrics,
+            config.offline(),
+            ending.subscribe(),
+        );
         let limits = DoorLimits {
             connections: ADMIN_CONNECTIONS,
             ..DoorLimits::default()
         };
-        let admin = listeners.add(
+        let admin = operator.add(
             config.admin().listen,
             Arc::new(AdminDoor(admin_api)),
             limits,
@@ -138,8 +151,10 @@ impl App {
         Ok(Self {
             serve_runtime,
             fetch_runtime,
-            listeners,
+            clients,
+            operator,
             mirror,
+            ending,
             addresses: Addresses { registry, admin },
             grace: config.server().shutdown_grace,
         })
@@ -150,26 +165,62 @@ impl App {
         &self.addresses
     }
 
-    /// Serves until the future that `stop` makes ends, then lets requests under way finish within the grace
-    /// period. Blocks; `stop` is called on the runtime, so that it can listen for signals.
-    pub fn run<F, S>(self, stop: S) -> Result<Drained, AppError>
+    /// Serves until the future that `stop` makes ends, then lets requests under way finish until the grace period
+    /// is over or `hurry` ends. The operator's side stays open until all is done.
+    ///
+    /// Blocks; `stop` is called on the runtime, so that it can listen for signals, and `hurry` is first looked at
+    /// when it has ended.
+    pub fn run<F, S, H>(self, stop: S, hurry: H) -> Result<Drained, AppError>
     where
         F: Future<Output = ()>,
         S: FnOnce() -> io::Result<F>,
+        H: Future<Output = ()>,
     {
-        let drained = self.serve_runtime.block_on(async {
+        let Self {
+            serve_runtime,
+            fetch_runtime,
+            clients,
+            operator,
+            mirror,
+            ending,
+            grace,
+            ..
+        } = self;
+        let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
-            let drained = self.listeners.serve(stop, self.grace).await?;
-            // What clients have whole must not be fetched again for want of a moment.
-            let ended = timeout(COMMIT_GRACE, self.mirror.commits_ended()).await;
-            if ended.is_err() {
-                tracing::warn!("the disk is too slow: not all that was downloaded is kept");
-            }
-            Ok::<_, AppError>(drained)
+            let patience = async move {
+                ending.send_replace(true);
+                tracing::info!(
+                    grace = %humantime::format_duration(grace),
+                    "ending: answers in progress are finished first; ask again to end at once"
+                );
+                tokio::select! {
+                    () = sleep(grace) => {}
+                    () = hurry => {}
+                }
+            };
+            let (done, all_done) = oneshot::channel::<Infallible>();
+            let clients = async move {
+                let _done = done;
+                let drained = clients.serve(stop, patience).await;
+                // What clients have whole must not be fetched again for want of a moment.
+                if timeout(COMMIT_GRACE, mirror.commits_ended()).await.is_err() {
+                    tracing::warn!("the disk is too slow: not all that was downloaded is kept");
+                }
+                drained
+            };
+            let operator = async move {
+                let served = operator.serve(all_done.map(drop), ready(())).await;
+                if let Err(error) = served {
+                    tracing::error!(%error, "the operator's side is closed");
+                }
+            };
+            let (drained, ()) = tokio::join!(clients, operator);
+            Ok::<_, AppError>(drained?)
         })?;
-        self.serve_runtime.shutdown_background();
+        serve_runtime.shutdown_background();
         // Fills under way are dropped here, and their files with them; what is content stays.
-        self.fetch_runtime.shutdown_timeout(Duration::from_secs(1));
+        fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }
 }

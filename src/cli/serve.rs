@@ -1,5 +1,6 @@
 //! `roadstead serve --config FILE`.
 
+use std::future::pending;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,12 +30,29 @@ pub(super) fn run(file: &Path) -> ExitCode {
 
 fn serve(config: &Config) -> Result<(), AppError> {
     descriptors::raise_limit(config.server().max_connections);
+    let data = std::path::absolute(&config.store().path)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %data.display(),
+        offline = config.offline(),
+        "starting"
+    );
+    for upstream in config.upstreams() {
+        tracing::info!(upstream = %upstream.name, url = %upstream.url, default = upstream.is_default, "pulling from");
+    }
     let app = App::build(config)?;
     for address in &app.addresses().registry {
         tracing::info!(%address, "serving clients");
     }
     tracing::info!(address = %app.addresses().admin, "serving the operator");
-    match app.run(termination)? {
+    // A second signal, heard from the first one on.
+    let hurry = async {
+        match termination() {
+            Ok(again) => again.await,
+            Err(_) => pending().await,
+        }
+    };
+    match app.run(termination, hurry)? {
         Drained::Whole => tracing::info!("ended"),
         Drained::CutShort => tracing::warn!("ended; some requests were cut short"),
     }

@@ -113,7 +113,8 @@ impl Listeners {
     }
 
     /// Accepts and serves until `stop` ends. Then, in this order: the sockets close, idle connections
-    /// close, requests under way have `grace` to be answered, and what is left is cut.
+    /// close, requests under way have until `grace` ends to be answered, and what is left is cut. `grace` is
+    /// first looked at when `stop` has ended.
     ///
     /// Connections run on the runtime of the caller. When this returns they have all ended and their
     /// handlers have heard of it.
@@ -123,7 +124,7 @@ impl Listeners {
     pub async fn serve(
         self,
         stop: impl Future<Output = ()>,
-        grace: Duration,
+        grace: impl Future<Output = ()>,
     ) -> Result<Drained, ServeError> {
         let mut accepting = JoinSet::new();
         for bound in self.bound {
@@ -139,7 +140,13 @@ impl Listeners {
         self.stop.send_replace(true);
         while accepting.join_next().await.is_some() {}
 
-        let drained = if timeout(grace, self.stop.closed()).await.is_ok() {
+        let whole = tokio::select! {
+            // In this order: what is done is not cut for having no time left.
+            biased;
+            () = self.stop.closed() => true,
+            () = grace => false,
+        };
+        let drained = if whole {
             Drained::Whole
         } else {
             self.cut.send_replace(true);

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::DemoError;
 use super::images::Image;
@@ -103,12 +105,14 @@ impl Stage {
         let (stop, stopped) = oneshot::channel::<Infallible>();
         let (mirror_lives, mirror_ended) = oneshot::channel::<Infallible>();
         let mut parts = JoinSet::new();
-        let upstream = self.upstream.serve(mirror_ended.map(drop), GRACE);
+        let upstream = self
+            .upstream
+            .serve(mirror_ended.map(drop), async { sleep(GRACE).await });
         parts.spawn(async move { Ok(upstream.await?) });
         let mirror = self.mirror;
         parts.spawn_blocking(move || {
             let _mirror_lives = mirror_lives;
-            Ok(mirror.run(|| Ok(stopped.map(drop)))?)
+            Ok(mirror.run(|| Ok(stopped.map(drop)), pending())?)
         });
         Running { parts, stop }
     }

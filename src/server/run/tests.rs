@@ -40,7 +40,8 @@ impl Running {
         let addresses = listeners.addresses().collect();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap() };
-        let served = tokio::spawn(listeners.serve(stopped, grace));
+        let served =
+            tokio::spawn(listeners.serve(stopped, async move { tokio::time::sleep(grace).await }));
         Self {
             addresses,
             stop,

@@ -82,7 +82,6 @@ async fn a_head_has_the_length_and_no_body() {
 async fn what_is_not_http_is_refused() {
     for garbage in [
         &b"garbage\r\n\r\n"[..],
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/3.7\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
@@ -106,6 +105,8 @@ async fn a_tls_handshake_is_refused_at_once() {
     let (head, _) = visit.client.answer().await;
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
     assert!(began.elapsed().is_zero());
+    let whole = echoed(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").await;
+    is_refused(&whole, 400, "Tls");
 }
 
 #[tokio::test(start_paused = true)]
