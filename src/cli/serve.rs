@@ -30,6 +30,8 @@ pub(super) fn run(file: &Path) -> ExitCode {
 
 fn serve(config: &Config) -> Result<(), AppError> {
     descriptors::raise_limit(config.server().max_connections);
+    // First: a start that fails is one line, and that line is the reason.
+    let app = App::build(config)?;
     let data = std::path::absolute(&config.store().path)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -40,7 +42,6 @@ fn serve(config: &Config) -> Result<(), AppError> {
     for upstream in config.upstreams() {
         tracing::info!(upstream = %upstream.name, url = %upstream.url, default = upstream.is_default, "pulling from");
     }
-    let app = App::build(config)?;
     for address in &app.addresses().registry {
         tracing::info!(%address, "serving clients");
     }
