@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pingora_is_heard_only_when_it_matters() {
+    fn the_library_below_is_heard_only_when_it_matters() {
         for (level, told, inner) in [
             (Level::INFO, Level::INFO, Level::WARN),
             (Level::DEBUG, Level::DEBUG, Level::DEBUG),

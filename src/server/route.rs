@@ -181,7 +181,8 @@ pub(super) fn listing_query(query: Option<&str>) -> Option<String> {
 }
 
 fn is_ns(pair: &str) -> bool {
-    pair == "ns" || pair.starts_with("ns=")
+    // Read as it is read above, so that no spelling of it gets past.
+    form_urlencoded::parse(pair.as_bytes()).any(|(key, _)| key == "ns")
 }
 
 /// A port's colon may come encoded.
@@ -315,6 +316,7 @@ mod tests {
             Some("n=5&next_page=a%2Fb".into())
         );
         assert_eq!(listing_query(Some("ns=docker.io")), None);
+        assert_eq!(listing_query(Some("%6es=docker.io")), None);
         assert_eq!(listing_query(None), None);
     }
 }

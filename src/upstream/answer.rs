@@ -105,6 +105,15 @@ impl Answer {
         }
     }
 
+    /// The whole of a short body that says something about the exchange, such as a token or an error: all of it
+    /// within one idle time-out, for whoever waits for it waits for a first byte.
+    pub(super) async fn note(self, limit: usize) -> Result<Bytes, UpstreamError> {
+        let late = UpstreamError::new(ErrorKind::Timeout(Phase::Idle), &*self.place);
+        timeout(self.idle, self.bytes(limit))
+            .await
+            .unwrap_or(Err(late))
+    }
+
     /// The body as it comes. It ends after an error.
     pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, UpstreamError>> {
         stream::try_unfold(self, |mut answer| async move {
@@ -132,5 +141,45 @@ impl Answer {
     fn too_large(&self, limit: usize) -> UpstreamError {
         let cause = format!("the body has more than {limit} bytes");
         self.error(ErrorKind::Protocol, cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(30);
+
+    /// A body of one byte in each 29 seconds, for ever.
+    fn trickle() -> Answer {
+        let bytes = stream::unfold((), |()| async {
+            sleep(Duration::from_secs(29)).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let response = http::Response::new(reqwest::Body::wrap_stream(bytes));
+        let received = IntCounter::new("received", "Bytes.").unwrap();
+        Answer::new(response.into(), "here".to_owned(), IDLE, received)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_note_that_trickles_in_is_given_up() {
+        let began = Instant::now();
+        let error = trickle().note(1000).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Timeout(Phase::Idle));
+        assert_eq!(began.elapsed(), IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_in_is_taken() {
+        let mut pieces = trickle().stream();
+        for _ in 0..10 {
+            assert_eq!(pieces.next().await.unwrap().unwrap(), "x");
+        }
     }
 }

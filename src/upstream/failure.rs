@@ -22,7 +22,7 @@ pub(super) async fn of_answer(answer: Answer) -> UpstreamError {
         403 => ErrorKind::Denied,
         404 => {
             // A body that breaks off or is no JSON takes nothing from the 404 itself.
-            let body = answer.bytes(BODY_LIMIT).await.unwrap_or_default();
+            let body = answer.note(BODY_LIMIT).await.unwrap_or_default();
             ErrorKind::NotFound { code: code(&body) }
         }
         429 => ErrorKind::TooManyRequests {

@@ -162,7 +162,7 @@ pub(super) async fn fetch(
         match answer.status() {
             200 => {
                 let place = answer.place().to_owned();
-                let body = answer.bytes(BODY_LIMIT).await?;
+                let body = answer.note(BODY_LIMIT).await?;
                 return Token::parse(&body).ok_or_else(|| {
                     UpstreamError::because(ErrorKind::Protocol, &place, "no token in the answer")
                 });
