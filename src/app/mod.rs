@@ -280,11 +280,8 @@ fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
         let spoken = std::iter::once(&upstream.name).chain(&upstream.aliases);
         spoken.map(move |name| (name.as_str().to_owned(), own(upstream)))
     });
-    Namespaces::new(
-        names,
-        upstreams
-            .iter()
-            .find(|upstream| upstream.is_default)
-            .map(own),
-    )
+    let default = upstreams.iter().find(|it| it.is_default).map(own);
+    let with_account = |upstream: &&UpstreamConfig| matches!(upstream.auth, Auth::Own { .. });
+    let private = upstreams.iter().filter(with_account).map(own);
+    Namespaces::new(names, default).with_private(private)
 }

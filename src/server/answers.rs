@@ -16,17 +16,32 @@ use crate::oci::{ByteRange, ContentRange, Digest, ErrorCode, MediaType, Referenc
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// Content never changes under its digest.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+const FOR_EVER: &str = "max-age=31536000, immutable";
+/// The same, for the client alone: what was fetched with an account is not for caches that others share.
+const FOR_EVER_PRIVATE: &str = "private, max-age=31536000, immutable";
 /// A tag may change at any time: ask again.
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+const ASK_AGAIN: &str = "no-cache";
+const ASK_AGAIN_PRIVATE: &str = "private, no-cache";
 
 /// What a request says about the answer it wants.
 pub(super) struct Wanted<'a> {
     pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
+    /// Whether upstream is asked with an account, so that what it gives may be private (RFC 9111 section 5.2.2.7).
+    pub(super) private: bool,
 }
 
 impl Wanted<'_> {
+    /// How long other caches may keep an answer, by the reference it was asked with.
+    fn cache_control(&self, by_digest: bool) -> HeaderValue {
+        HeaderValue::from_static(match (by_digest, self.private) {
+            (true, false) => FOR_EVER,
+            (true, true) => FOR_EVER_PRIVATE,
+            (false, false) => ASK_AGAIN,
+            (false, true) => ASK_AGAIN_PRIVATE,
+        })
+    }
+
     fn head(&self) -> bool {
         self.method == Method::HEAD
     }
@@ -69,13 +84,11 @@ pub(super) fn manifest(
     }
     let headers = response.headers_mut();
     name(headers, &summary.digest);
-    match reference {
-        Reference::Digest(_) => headers.insert(CACHE_CONTROL, FOR_EVER),
-        Reference::Tag(_) => {
-            headers.insert(VARY, HeaderValue::from_static("Accept"));
-            headers.insert(CACHE_CONTROL, ASK_AGAIN)
-        }
-    };
+    let by_digest = matches!(reference, Reference::Digest(_));
+    headers.insert(CACHE_CONTROL, wanted.cache_control(by_digest));
+    if !by_digest {
+        headers.insert(VARY, HeaderValue::from_static("Accept"));
+    }
     response
 }
 
@@ -106,7 +119,7 @@ pub(super) fn blob(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     name(headers, digest);
-    headers.insert(CACHE_CONTROL, FOR_EVER);
+    headers.insert(CACHE_CONTROL, wanted.cache_control(true));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if status != StatusCode::NOT_MODIFIED {
         insert(headers, CONTENT_TYPE, MediaType::OCTET_STREAM.as_str());

@@ -5,7 +5,7 @@
 //! client writes ever becomes a host to look up.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use url::form_urlencoded;
@@ -24,6 +24,8 @@ pub struct Namespaces {
     /// Every name and alias, to the upstream's own name.
     names: HashMap<String, Arc<str>>,
     default: Option<Arc<str>>,
+    /// The upstreams that are asked with an account.
+    private: HashSet<Arc<str>>,
 }
 
 /// What a request asks for, and of whom.
@@ -33,6 +35,8 @@ pub(super) struct Route {
     pub(super) upstream: Arc<str>,
     /// The endpoint, its repository named as upstream names it.
     pub(super) endpoint: Endpoint,
+    /// Whether what the upstream gives may be private.
+    pub(super) private: bool,
     /// The namespace as the client wrote it, to be echoed (OCI distribution spec, "Registry Proxying").
     pub(super) ns: Option<String>,
 }
@@ -81,6 +85,16 @@ impl Namespaces {
         Self {
             names: names.into_iter().collect(),
             default,
+            private: HashSet::new(),
+        }
+    }
+
+    /// The same, with the upstreams that are asked with an account: what they give may be private.
+    #[must_use]
+    pub fn with_private(self, upstreams: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self {
+            private: upstreams.into_iter().collect(),
+            ..self
         }
     }
 
@@ -103,6 +117,7 @@ impl Namespaces {
         let endpoint = in_library(&upstream, endpoint);
         refuse_foreign_host(&upstream, &endpoint)?;
         Ok(Route {
+            private: self.private.contains(&upstream),
             upstream,
             endpoint,
             ns,

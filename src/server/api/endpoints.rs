@@ -71,6 +71,7 @@ pub(super) async fn answer(mirror: &Arc<Mirror>, request: &Parts, route: &Route)
     let wanted = Wanted {
         method: &request.method,
         headers: &request.headers,
+        private: route.private,
     };
     match &route.endpoint {
         Endpoint::Base => Answered::well(answers::json("{}"), Outcome::Hit),

@@ -19,11 +19,16 @@ struct Surface {
 
 impl Surface {
     fn new() -> Self {
+        Self::with_private([])
+    }
+
+    /// One whose upstreams of these names are asked with an account.
+    fn with_private<const N: usize>(private: [&str; N]) -> Self {
         let house = House::over(Arc::new(MemoryStore::default()));
         let hub = || Arc::<str>::from("docker.io");
         let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
         let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let namespaces = Namespaces::new(names, Some(hub()));
+        let namespaces = Namespaces::new(names, Some(hub())).with_private(private.map(Arc::from));
         let api = RegistryApi::new(Arc::clone(&house.mirror), namespaces, metrics);
         Self { house, api }
     }
@@ -308,4 +313,31 @@ async fn an_answer_that_breaks_is_told_with_its_cause() {
         .unwrap();
     let line = "roadstead_requests_total{kind=\"blob\",outcome=\"error\",upstream=\"docker.io\"} 1";
     assert!(counted.contains(line), "{counted}");
+}
+
+#[tokio::test]
+async fn what_was_fetched_with_an_account_is_not_for_shared_caches() {
+    for (private, prefix) in [(false, ""), (true, "private, ")] {
+        let surface = if private {
+            Surface::with_private(["docker.io"])
+        } else {
+            Surface::new()
+        };
+        let (manifest, blob) = surface.stock();
+        for (target, told) in [
+            ("/v2/a/manifests/1".to_owned(), "no-cache"),
+            (
+                format!("/v2/a/manifests/{manifest}"),
+                "max-age=31536000, immutable",
+            ),
+            (format!("/v2/a/blobs/{blob}"), "max-age=31536000, immutable"),
+        ] {
+            let (_, headers, _) = surface.ask("GET", &target, &[]).await;
+            assert_eq!(
+                headers["cache-control"],
+                format!("{prefix}{told}"),
+                "{target}"
+            );
+        }
+    }
 }
