@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use crate::mirror::testkit::*;
-use crate::mirror::{MirrorError, Outcome};
+use crate::mirror::{MirrorError, Outcome, Who};
 use crate::oci::{Digest, Reference};
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, Role, Store};
 use crate::upstream::ErrorKind;
 
 /// An image manifest with one layer.
@@ -288,4 +289,29 @@ async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
         house.settle().await;
         store.rot(&answer.value.digest);
     }
+}
+
+/// Larger than what is held back whole, so its fill opens before it is proved.
+#[tokio::test]
+async fn a_large_manifest_that_comes_in_wrong_is_upstreams_fault_and_not_the_disks() {
+    let house = house();
+    let right = manifest(b"one") + &" ".repeat(100_000);
+    let digest = house.upstream.tag("1", right.as_bytes());
+    let wrong = bytes::Bytes::from(right.replace("size", "sise"));
+    let gate = gate();
+    let script = halves(&wrong, Step::Gate(Arc::clone(&gate)));
+    house.upstream.on_blob(&digest, script);
+    // Somebody asks for it as a blob first. The manifest, whose right is known, joins that fill and begins to read.
+    let origin = origin("a");
+    let right_to_it = crate::mirror::link(&origin, &digest, Role::Manifest);
+    house.store.link(&[right_to_it]).unwrap();
+    house.mirror.blob(&origin, &digest).await.unwrap();
+    let reference = Reference::Digest(digest.clone());
+    let mut manifest = Box::pin(house.mirror.manifest(&origin, &reference));
+    assert!((&mut manifest).now_or_never().is_none());
+    gate.add_permits(1);
+    let error = manifest.await.err().unwrap();
+    assert_eq!(error.outcome(), Outcome::Error(Who::Upstream), "{error:?}");
+    let asked = [format!("GET blob {digest} from 0")];
+    assert_eq!(house.upstream.calls(), asked, "and not once more");
 }
