@@ -11,7 +11,14 @@ use crate::store::{StoreError, StoreErrorKind};
 const VERSION: u32 = 1;
 
 /// The names that tell a data folder, even when some are gone.
-const OURS: [&str; 4] = ["VERSION", "content", "catalog.redb", "fills"];
+const OURS: [&str; 6] = [
+    "VERSION",
+    "content",
+    "wrong",
+    "fills",
+    "catalog.redb",
+    "catalog.redb.broken",
+];
 
 /// The data folder's paths. Made only for a folder whose version we know.
 pub(super) struct Layout {

@@ -258,6 +258,27 @@ fn somebody_elses_folder_is_refused_and_left_alone() {
 }
 
 #[test]
+fn any_one_thing_of_ours_tells_a_data_folder() {
+    for left in [
+        "VERSION",
+        "content",
+        "wrong",
+        "fills",
+        "catalog.redb.broken",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(left);
+        if left.starts_with(char::is_lowercase) && !left.contains('.') {
+            fs::create_dir(&path).unwrap();
+        } else {
+            fs::write(&path, "").unwrap();
+        }
+        let opened = DiskStore::open(folder.path());
+        assert!(opened.is_ok(), "{left}: {}", opened.err().unwrap());
+    }
+}
+
+#[test]
 fn only_fills_are_dropped_from_their_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mine = folder.path().join("fills/mine/doc");
