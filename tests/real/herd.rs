@@ -80,13 +80,13 @@ async fn sixteen_more_come_half_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_client_leaves_and_the_others_stay() {
-    let cold = ColdBlob::of(64 * MIB).await;
-    let gate = cold.upstream.tap.on(&cold.path).gate_at(32 * MIB as u64);
-    let first = cold.client().await;
-    let others = cold.clients(7).await;
+async fn the_first_client_leaves_at_once_and_the_others_stay() {
+    let cold = ColdBlob::of(256 * MIB).await;
+    let gate = cold.upstream.tap.on(&cold.path).gate_at(128 * MIB as u64);
+    // It leaves at once: before its first byte, and before the others are in.
+    drop(cold.client().await);
+    let others = cold.clients(31).await;
     gate.reached().await;
-    drop(first);
     gate.release();
     cold.all_get_everything(others).await;
     cold.crossed_once();
