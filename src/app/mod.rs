@@ -81,7 +81,7 @@ pub struct Addresses {
 
 /// A mirror put together and bound; connections wait until it [runs](App::run).
 pub struct App {
-    /// Serves clients. Dropped first: nothing new is asked for after it.
+    /// Serves clients. Goes first at the end: nothing new is asked for after it.
     serve_runtime: Runtime,
     /// Runs fills and asks upstreams, so that no thread that serves a hit ever hashes a miss.
     fetch_runtime: Runtime,
