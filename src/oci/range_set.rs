@@ -62,6 +62,29 @@ impl RangeSet {
         Some(ByteRange::new(start, end)).filter(|hole| !hole.is_empty())
     }
 
+    /// The whole stretch of absent bytes that holds `offset`, cut at `size`; `None` when the byte is present, or not
+    /// before `size`.
+    pub fn hole_at(&self, offset: u64, size: u64) -> Option<ByteRange> {
+        if offset >= size || self.contains(offset) {
+            return None;
+        }
+        let behind = self.runs.partition_point(|run| run.end <= offset);
+        let before = behind.checked_sub(1).and_then(|last| self.runs.get(last));
+        let start = before.map_or(0, |run| run.end);
+        let end = self.runs.get(behind).map_or(size, |run| run.start.min(size));
+        Some(ByteRange::new(start, end))
+    }
+
+    /// Number of bytes present without a hole directly before `offset`.
+    pub fn run_before(&self, offset: u64) -> u64 {
+        let Some(last) = offset.checked_sub(1) else {
+            return 0;
+        };
+        self.run_ending_behind(last)
+            .filter(|run| run.contains(last))
+            .map_or(0, |run| offset - run.start)
+    }
+
     /// Number of bytes present without a hole from the beginning.
     pub fn prefix(&self) -> u64 {
         self.run_end(0).unwrap_or(0)
@@ -182,6 +205,13 @@ mod tests {
                 let hole = first(&model, offset, false)
                     .map(|start| ByteRange::new(start, first(&model, start, true).unwrap_or(SIZE)));
                 prop_assert_eq!(set.first_hole(offset, SIZE), hole);
+                let before = (0..offset).rev().take_while(|at| set.contains(*at)).count();
+                prop_assert_eq!(set.run_before(offset), before as u64);
+                let around = (!set.contains(offset)).then(|| {
+                    let behind = (0..offset).rev().take_while(|at| !set.contains(*at)).count();
+                    ByteRange::new(offset - behind as u64, first(&model, offset, true).unwrap_or(SIZE))
+                });
+                prop_assert_eq!(set.hole_at(offset, SIZE), around);
             }
             prop_assert_eq!(set.len(), model.iter().map(|present| u64::from(*present)).sum::<u64>());
             prop_assert_eq!(set.prefix(), first(&model, 0, false).unwrap_or(SIZE));
