@@ -20,6 +20,7 @@
 mod auth;
 mod environment;
 mod error;
+mod fills;
 mod log;
 mod reading;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod secret;
 mod section;
 mod server;
 mod setting;
+mod share;
 mod store;
 mod upstream;
 mod upstream_name;
@@ -37,11 +39,13 @@ use std::path::Path;
 
 pub use self::auth::Auth;
 pub use self::error::{ConfigError, ConfigErrors, Position};
+pub use self::fills::{Fills, OnLeave};
 pub use self::log::{Log, LogFormat};
 pub use self::secret::Secret;
 pub use self::server::{Admin, Server};
+pub use self::share::Share;
 pub use self::store::Store;
-pub use self::upstream::{TagPolicy, Timeouts, Upstream};
+pub use self::upstream::{Downloads, TagPolicy, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
 
 use self::reading::{Reading, Reported};
@@ -54,6 +58,7 @@ pub struct Config {
     server: Server,
     admin: Admin,
     store: Store,
+    fills: Fills,
     upstreams: Vec<Upstream>,
     log: Log,
 }
@@ -123,6 +128,11 @@ impl Config {
         &self.store
     }
 
+    /// `[fills]`
+    pub fn fills(&self) -> &Fills {
+        &self.fills
+    }
+
     /// `[upstreams]`, at least one, sorted by name. All their names and aliases are different, and
     /// one of them at most is the default.
     pub fn upstreams(&self) -> &[Upstream] {
@@ -139,6 +149,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
     let offline = root.or("offline", false);
     let listeners = server::read(root);
     let store = root.table("store", store::read);
+    let fills = root.table("fills", fills::read);
     let upstreams = upstreams::read(root);
     let log = root.table("log", log::read);
 
@@ -148,6 +159,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
         server,
         admin,
         store: store?,
+        fills: fills?,
         upstreams: upstreams?,
         log: log?,
     })

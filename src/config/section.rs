@@ -218,6 +218,7 @@ fn read_value<T: Setting>(
         }
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Value::Other, Value::Integer),
+        DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Float),
         DeValue::Boolean(flag) => Value::Flag(*flag),
         _ => Value::Other,
     };

@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use super::reading::{Placed, Reading, Reported};
 use super::section::Section;
+use super::setting::Limit;
 
 /// `[server]`: where clients pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub struct Server {
     pub max_connections: usize,
     /// How long requests in flight may go on after the signal to stop; then they are cut.
     pub shutdown_grace: Duration,
+    /// How many bytes a second, averaged, a client must take while an answer waits for it; slower
+    /// ones are disconnected. `None`: any speed will do.
+    pub min_send_rate: Option<ByteSize>,
 }
 
 /// `[admin]`: where the operator looks.
@@ -52,6 +58,7 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
     let listen = section.list("listen");
     let max_connections = section.or("max_connections", NonZeroUsize::MIN.saturating_add(4095));
     let shutdown_grace = section.or("shutdown_grace", Duration::from_secs(30));
+    let min_send_rate = section.or("min_send_rate", Limit(Some(ByteSize::kib(1))));
 
     let listen = listen?.unwrap_or_else(|| {
         vec![Placed {
@@ -66,6 +73,7 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
         listen: listen.iter().map(|address| address.value).collect(),
         max_connections: max_connections?.get(),
         shutdown_grace: shutdown_grace?,
+        min_send_rate: min_send_rate?.0,
     };
     Ok((listen, server))
 }

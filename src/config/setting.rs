@@ -18,8 +18,9 @@ use super::upstream_name::{UpstreamName, UpstreamNameError, is_host_and_port};
 pub(super) enum Value<'a> {
     Text(&'a str),
     Integer(i64),
+    Float(f64),
     Flag(bool),
-    /// A float, a date, a list, a table, or an integer of more than 64 bits: no setting is one.
+    /// A date, a list, a table, or an integer of more than 64 bits: no setting is one.
     Other,
 }
 
@@ -117,19 +118,37 @@ impl Setting for ByteSize {
     /// Text needs a unit; a bare integer is bytes.
     fn read(value: Value<'_>) -> Result<Self, Refusal> {
         let reason = "is not a size: write a number and a unit, such as \"50GiB\"";
-        let size = match value {
-            Value::Integer(bytes) => u64::try_from(bytes).ok().map(ByteSize::b),
-            // The crate takes a number alone for bytes, and a number that is too large for u64::MAX.
-            Value::Text(text) if text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
-                text.parse().ok().filter(|size| *size != ByteSize(u64::MAX))
-            }
-            _ => None,
-        };
-        match size {
+        match size(value) {
             Some(ByteSize(0)) => Err("is not a size: it must be more than 0".into()),
             Some(size) => Ok(size),
             None => Err(reason.into()),
         }
+    }
+}
+
+/// A limit in bytes; 0 stands for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) Option<ByteSize>);
+
+impl Setting for Limit {
+    /// Written as a size is.
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason =
+            "is not a size: write a number and a unit, such as \"1KiB\", or \"0B\" for no limit";
+        let size = size(value).ok_or(reason)?;
+        Ok(Self((size > ByteSize(0)).then_some(size)))
+    }
+}
+
+/// The size that `value` tells, if it is one.
+fn size(value: Value<'_>) -> Option<ByteSize> {
+    match value {
+        Value::Integer(bytes) => u64::try_from(bytes).ok().map(ByteSize::b),
+        // The crate takes a number alone for bytes, and a number that is too large for u64::MAX.
+        Value::Text(text) if text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
+            text.parse().ok().filter(|size| *size != ByteSize(u64::MAX))
+        }
+        _ => None,
     }
 }
 
@@ -256,6 +275,18 @@ mod tests {
         }
         for value in [Text("0GiB"), Integer(0)] {
             refuses::<ByteSize>(value, "more than 0");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none() {
+        use Value::{Float, Integer, Text};
+        reads(Text("1KiB"), Limit(Some(ByteSize::kib(1))));
+        for none in [Text("0B"), Text("0GiB"), Integer(0)] {
+            reads(none, Limit(None));
+        }
+        for value in [Text(""), Text("0"), Text("1"), Integer(-1), Float(0.0)] {
+            refuses::<Limit>(value, "for no limit");
         }
     }
 

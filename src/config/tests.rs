@@ -9,6 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod downloads;
+mod secrets;
+
 /// The least a config must say.
 const MINIMAL: &str = r#"
 store.capacity = "1GiB"
@@ -56,6 +59,16 @@ fn a_minimal_config_gets_the_defaults() {
     assert_eq!(hub.auth, Auth::Anonymous);
     assert!(!hub.is_default && !hub.private_redirects && hub.realms.is_empty());
     assert_eq!(hub.tags.ttl, Duration::from_mins(1));
+    assert_eq!(hub.downloads, Downloads { max: 16, eager: 2 });
+    let fills = config.fills();
+    assert_eq!(fills.on_leave, OnLeave::Finish);
+    assert_eq!(fills.max_age, Duration::from_hours(7 * 24));
+    assert_eq!(fills.answer_within, Duration::from_secs(25));
+    let share = |share: Share| (share.as_f64() * 10.0).to_string();
+    assert_eq!(share(fills.finish_share), "5");
+    assert_eq!(share(fills.max_share), "2");
+    let rate = config.server().min_send_rate.unwrap();
+    assert_eq!(rate.as_u64(), 1024);
 }
 
 #[test]
@@ -80,10 +93,17 @@ listen = ["127.0.0.1:5000", "here", 7, "127.0.0.1:5000"]
 max_connections = 0
 shutdown_grace = 30
 lisen = []
+min_send_rate = "fast"
 [admin]
 listen = "127.0.0.1"
 [store]
 capacity = "50"
+[fills]
+on_leave = "stop"
+finish_share = "half"
+max_age = 7
+max_share = 1.2
+answer_within = "0s"
 [log]
 format = "xml"
 level = "loud"
@@ -92,6 +112,9 @@ colour = true
 default = "true"
 realms = ["https://auth.test"]
 private_redirects = 1
+max_downloads = 0
+eager = 2
+eager_downloads = 0.5
 [upstreams."docker.io".tags]
 ttl = "60x"
 stale = "7d"
@@ -109,21 +132,30 @@ url = "ghcr.io"
         "4:1: server.max_connections: 0 is not a whole number of at least 1",
         r#"5:1: server.shutdown_grace: 30 is not a duration: write a number and a unit, such as "60s" or "7d""#,
         "6:1: server.lisen: unknown key; did you mean `listen`?",
-        r#"8:1: admin.listen: "127.0.0.1" is not an address: write IP:PORT, such as "127.0.0.1:5000" or "[::]:5000""#,
-        r#"10:1: store.capacity: "50" is not a size: write a number and a unit, such as "50GiB""#,
-        r#"12:1: log.format: "xml" is not a log format: write text or json"#,
-        r#"13:1: log.level: "loud" is not a level: write error, warn, info, debug or trace"#,
-        "14:1: log.colour: unknown key; known here: format, level",
-        r#"15:12: upstreams."docker.io".url: is missing"#,
-        r#"16:1: upstreams."docker.io".default: "true" is not true or false"#,
-        r#"17:11: upstreams."docker.io".realms[0]: "https://auth.test" is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
-        r#"18:1: upstreams."docker.io".private_redirects: 1 is not true or false"#,
-        r#"20:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
-        r#"21:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
-        r#"23:1: upstreams."docker.io".timeouts.connect: "0s" is not a time-out: it must be longer than 0s"#,
-        r#"25:1: upstreams."docker.io".auth.mode: "client" is refused: credentials pass-through is not available in this version"#,
-        r#"26:12: upstreams."GHCR.io": is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
-        r#"27:1: upstreams."GHCR.io".url: "ghcr.io" is not a registry's URL: write https://HOST or http://HOST:PORT"#,
+        r#"7:1: server.min_send_rate: "fast" is not a size: write a number and a unit, such as "1KiB", or "0B" for no limit"#,
+        r#"9:1: admin.listen: "127.0.0.1" is not an address: write IP:PORT, such as "127.0.0.1:5000" or "[::]:5000""#,
+        r#"11:1: store.capacity: "50" is not a size: write a number and a unit, such as "50GiB""#,
+        r#"13:1: fills.on_leave: "stop" is not what to do with a download: write finish or keep"#,
+        r#"14:1: fills.finish_share: "half" is not a share: write a number from 0 to 1, such as 0.5"#,
+        r#"15:1: fills.max_age: 7 is not a duration: write a number and a unit, such as "60s" or "7d""#,
+        "16:1: fills.max_share: 1.2 is not a share: write a number from 0 to 1, such as 0.5",
+        r#"17:1: fills.answer_within: "0s" is not a time-out: it must be longer than 0s"#,
+        r#"19:1: log.format: "xml" is not a log format: write text or json"#,
+        r#"20:1: log.level: "loud" is not a level: write error, warn, info, debug or trace"#,
+        "21:1: log.colour: unknown key; known here: format, level",
+        r#"22:12: upstreams."docker.io".url: is missing"#,
+        r#"23:1: upstreams."docker.io".default: "true" is not true or false"#,
+        r#"24:11: upstreams."docker.io".realms[0]: "https://auth.test" is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
+        r#"25:1: upstreams."docker.io".private_redirects: 1 is not true or false"#,
+        r#"26:1: upstreams."docker.io".max_downloads: 0 is not a whole number of at least 1"#,
+        r#"27:1: upstreams."docker.io".eager: 2 is not true or false"#,
+        r#"28:1: upstreams."docker.io".eager_downloads: 0.5 is not a whole number"#,
+        r#"30:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
+        r#"31:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
+        r#"33:1: upstreams."docker.io".timeouts.connect: "0s" is not a time-out: it must be longer than 0s"#,
+        r#"35:1: upstreams."docker.io".auth.mode: "client" is refused: credentials pass-through is not available in this version"#,
+        r#"36:12: upstreams."GHCR.io": is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
+        r#"37:1: upstreams."GHCR.io".url: "ghcr.io" is not a registry's URL: write https://HOST or http://HOST:PORT"#,
     ];
     assert_eq!(faults(text), expected);
 }
@@ -231,97 +263,6 @@ fn one_upstream_at_most_is_the_default() {
 }
 
 #[test]
-fn variables_stand_in_values_and_are_never_shown() {
-    let text = MINIMAL.replace("registry-1.docker.io", "${REGISTRY}");
-    let config = parse(&text).unwrap();
-    assert_eq!(config.upstreams()[0].url.as_str(), "https://registry.test/");
-
-    assert_eq!(
-        faults_beside_minimal(
-            "server.shutdown_grace = \"${GRACE}\"\nlog.level = \"${PASSWORD}\"\n"
-        ),
-        [
-            "4:8: server.shutdown_grace: the environment variable GRACE is not set (or is not UTF-8)",
-            r#"5:5: log.level: "${PASSWORD}" is not a level: write error, warn, info, debug or trace"#,
-        ]
-    );
-}
-
-#[test]
-fn a_password_in_the_wrong_place_is_refused_and_never_shown() {
-    let auth = r#"mode = "own", username = "bob", password_file = "${PASSWORD}""#;
-    let report = faults_beside_minimal(&format!("upstreams.\"docker.io\".auth = {{ {auth} }}"));
-    assert!(
-        report[0].contains("password_file: \"${PASSWORD}\" cannot be read: "),
-        "{report:?}"
-    );
-    assert!(!report[0].contains("hunter2"), "{report:?}");
-
-    let report = faults(&MINIMAL.replace("https://", "https://bob:hunter2@"));
-    assert_eq!(
-        report,
-        [
-            r#"3:23: upstreams."docker.io".url: must not hold a user name or a password: they belong into the auth table"#
-        ]
-    );
-}
-
-#[test]
-fn an_own_account_has_a_name_and_a_password_file() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("hub.password"), "hunter2\n").unwrap();
-    let parse = |auth: &str| {
-        let text = format!("{MINIMAL}upstreams.\"docker.io\".auth = {{ {auth} }}\n");
-        Config::parse(&text, folder.path())
-    };
-    let config =
-        parse(r#"mode = "own", username = "bob", password_file = "hub.password""#).unwrap();
-    let Auth::Own { username, password } = &config.upstreams()[0].auth else {
-        panic!("{config:?}");
-    };
-    assert_eq!((username.as_str(), password.expose()), ("bob", "hunter2"));
-    assert!(!format!("{config:?}").contains("hunter2"));
-
-    let at = "config:4:23: upstreams.\"docker.io\".auth";
-    for (auth, fault) in [
-        (
-            "mode = \"own\", username = \"bob\"",
-            "password_file: is missing",
-        ),
-        (
-            "mode = \"own\", username = \"a:b\", password_file = \"hub.password\"",
-            "username: \"a:b\" is not a user name",
-        ),
-        (
-            "mode = \"own\", username = \"bob\", password_file = \"gone\"",
-            "password_file: \"gone\" cannot be read: ",
-        ),
-        (
-            "username = \"bob\"",
-            "username: is only read when mode is \"own\"",
-        ),
-        (
-            "password_file = \"x\"",
-            "password_file: is only read when mode is \"own\"",
-        ),
-        (
-            "mode = \"open\"",
-            "mode: \"open\" is not a mode: write anonymous or own",
-        ),
-    ] {
-        let report = parse(auth).unwrap_err().to_string();
-        assert_eq!(report.lines().count(), 1, "{report}");
-        assert!(report.contains(fault), "{report}");
-        assert!(report.contains("upstreams.\"docker.io\".auth."), "{report}");
-    }
-    let report = parse("mode = \"own\"").unwrap_err().to_string();
-    assert_eq!(
-        report,
-        format!("{at}.password_file: is missing\n{at}.username: is missing")
-    );
-}
-
-#[test]
 fn a_file_is_read_from_its_own_folder_and_named_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("roadstead.toml");
@@ -355,10 +296,11 @@ proptest! {
         key in prop::sample::select(vec![
             "offline", "server", "server.listen", "server.max_connections", "server.shutdown_grace",
             "admin.listen", "store.path", "log.level", "upstreams.x.url", "upstreams.\"${A}\".aliases",
-            "upstreams.x.tags.ttl", "upstreams.x.auth", "upstreams.x.auth.mode",
+            "upstreams.x.tags.ttl", "upstreams.x.auth", "upstreams.x.auth.mode", "server.min_send_rate",
+            "fills", "fills.on_leave", "fills.max_share", "fills.max_age", "upstreams.x.eager_downloads",
         ]),
         value in prop::sample::select(vec![
-            "0", "-1", "0xffff_ffff_ffff_ffff", "1e9", "nan", "true", "\"\"", "\"${\"", "\"${PASSWORD}\"",
+            "0", "-1", "0.5", "0xffff_ffff_ffff_ffff", "1e9", "nan", "true", "\"\"", "\"${\"", "\"${PASSWORD}\"",
             "\"\\u0000\"", "[]", "[[]]", "{}", "{ a = {} }", "1979-05-27", "\"9999999999999999y\"",
         ]),
     ) {

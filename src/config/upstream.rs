@@ -1,5 +1,6 @@
 //! `[upstreams.NAME]`: one registry to pull from.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use url::{Host, Url};
@@ -30,6 +31,8 @@ pub struct Upstream {
     pub realms: Vec<String>,
     /// How long one step of a request may take. There is no limit on a whole download.
     pub timeouts: Timeouts,
+    /// How much may be downloaded from it at once.
+    pub downloads: Downloads,
     /// It may redirect to loopback, private and link-local addresses. If the file does not say, this
     /// holds for an upstream that is itself at such an address.
     pub private_redirects: bool,
@@ -53,6 +56,16 @@ pub struct Timeouts {
     pub header: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
+}
+
+/// `max_downloads`, `eager` and `eager_downloads` of `[upstreams.NAME]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Downloads {
+    /// Connections that may download blobs at once; at least 1.
+    pub max: usize,
+    /// How many of them may download a manifest's blobs ahead of the client; not more than `max`. 0
+    /// if nothing is (`eager = false`).
+    pub eager: usize,
 }
 
 /// The aliases an upstream has by nature, by its name: Docker Hub is addressed by three names (its
@@ -80,6 +93,7 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
     let auth = section.table("auth", auth::read);
     let realms = section.list::<HostAndPort>("realms");
     let timeouts = section.table("timeouts", read_timeouts);
+    let downloads = read_downloads(section);
     let private_redirects = section.optional("private_redirects");
 
     let (name, url) = (name?, url?.0);
@@ -100,6 +114,7 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
             .map(|realm| realm.value.0)
             .collect(),
         timeouts: timeouts?,
+        downloads: downloads?,
         private_redirects: private_redirects?.unwrap_or_else(|| is_private(&url)),
         url,
     };
@@ -130,6 +145,27 @@ fn read_timeouts(section: &mut Section<'_>) -> Result<Timeouts, Reported> {
         header: header?.0,
         idle: idle?.0,
     })
+}
+
+fn read_downloads(section: &mut Section<'_>) -> Result<Downloads, Reported> {
+    const EAGER: usize = 2;
+    let max = section.or("max_downloads", NonZeroUsize::MIN.saturating_add(15));
+    let is_eager = section.or("eager", true);
+    let eager = section.optional::<NonZeroUsize>("eager_downloads");
+
+    let (max, is_eager, eager) = (max?.get(), is_eager?, eager?.map(NonZeroUsize::get));
+    let eager = match eager {
+        Some(_) if !is_eager => {
+            return Err(section.error("eager_downloads", "is only read when eager is true"));
+        }
+        Some(eager) if eager > max => {
+            let reason = format!("is more than max_downloads, which is {max}");
+            return Err(section.refuse("eager_downloads", &reason));
+        }
+        None if !is_eager => 0,
+        eager => eager.unwrap_or(EAGER).min(max),
+    };
+    Ok(Downloads { max, eager })
 }
 
 fn built_in_aliases(name: &UpstreamName) -> impl Iterator<Item = UpstreamName> {

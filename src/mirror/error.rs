@@ -75,11 +75,30 @@ impl MirrorError {
             Self::Abandoned => Outcome::Error(Who::Mirror),
             Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Error(Who::Upstream),
             Self::Fill(FillError::Upstream(error)) => match error.kind() {
-                ErrorKind::NotFound { .. } | ErrorKind::Offline => Outcome::Negative,
+                ErrorKind::NotFound { .. }
+                | ErrorKind::Unsatisfiable { .. }
+                | ErrorKind::Offline => Outcome::Negative,
                 ErrorKind::Unauthorized | ErrorKind::Denied => Outcome::Denied,
                 _ => Outcome::Error(Who::Upstream),
             },
             Self::Fill(error) => Outcome::Error(error.blame()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_upstream_says_does_not_exist_is_negative_and_no_outage() {
+        for kind in [
+            ErrorKind::NotFound { code: None },
+            ErrorKind::Unsatisfiable { size: 4 },
+        ] {
+            let error = MirrorError::from(UpstreamError::new(kind, "u"));
+            assert_eq!(error.outcome(), Outcome::Negative, "{error}");
+            assert_eq!(error.outage(), None, "{error}");
         }
     }
 }

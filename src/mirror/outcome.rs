@@ -28,7 +28,7 @@ pub enum Outcome {
     Stale(&'static str),
     /// Relayed from upstream and not kept: the reason in one word.
     Bypass(&'static str),
-    /// Upstream says that it does not exist.
+    /// Upstream says that it, or the part of it that was asked for, does not exist.
     Negative,
     /// Upstream, or we, refuse this client.
     Denied,

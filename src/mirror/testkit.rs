@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{Blob, Clock, FillError, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
-use crate::oci::{ByteRange, Digest, MediaType, Reference, Repository};
+use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
@@ -197,8 +197,13 @@ impl Registry for Scripted {
         &self,
         _: &Repository,
         digest: &Digest,
-        from: u64,
+        part: Option<RangeSpec>,
     ) -> Result<BlobBody, UpstreamError> {
+        let from = match part {
+            None => 0,
+            Some(RangeSpec::From(from)) => from,
+            Some(part) => panic!("no script for {part}"),
+        };
         self.called(format!("GET blob {digest} from {from}"))?;
         let script = self
             .blobs
@@ -220,6 +225,7 @@ impl Registry for Scripted {
         });
         Ok(BlobBody {
             offset,
+            end: size,
             size,
             stream: steps.boxed(),
         })

@@ -1,15 +1,16 @@
 //! Errors as responses: typed below, turned into a status and a body here and nowhere else.
 //!
 //! The rule (decided by what clients do next): 404 only when upstream said so, or when there is no upstream to
-//! ask; an outage is 502, 503 or 504; 401 and 403 as upstream said.
+//! ask; an outage is 502, 503 or 504; 401, 403 and 416 as upstream said.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 use super::Body;
+use super::answers::insert;
 use crate::mirror::{FillError, MirrorError};
-use crate::oci::ErrorCode;
+use crate::oci::{ContentRange, ErrorCode};
 use crate::upstream::{ErrorKind, UpstreamError};
 
 /// Why a write is refused.
@@ -101,6 +102,12 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
         }
         ErrorKind::Unauthorized => coded(ErrorCode::Unauthorized, &message),
         ErrorKind::Denied => coded(ErrorCode::Denied, &message),
+        ErrorKind::Unsatisfiable { size } => {
+            let mut response = coded(ErrorCode::RangeInvalid, &message);
+            let whole = ContentRange::unsatisfied(*size);
+            insert(response.headers_mut(), CONTENT_RANGE, &whole);
+            response
+        }
         ErrorKind::TooManyRequests { retry_after } => {
             // Not 429: some clients repeat that at once, while 503 sends them to their next endpoint.
             let mut response = unavailable(StatusCode::SERVICE_UNAVAILABLE);
@@ -138,6 +145,7 @@ mod tests {
             (ErrorKind::Offline, 404, "BLOB_UNKNOWN"),
             (ErrorKind::Unauthorized, 401, "UNAUTHORIZED"),
             (ErrorKind::Denied, 403, "DENIED"),
+            (ErrorKind::Unsatisfiable { size: 4 }, 416, "RANGE_INVALID"),
             (
                 ErrorKind::TooManyRequests { retry_after: None },
                 503,
@@ -161,6 +169,13 @@ mod tests {
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(json["errors"][0]["code"], code, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn upstreams_size_is_passed_on_with_416() {
+        let kind = ErrorKind::Unsatisfiable { size: 4 };
+        let response = of_mirror(&UpstreamError::new(kind, "u").into(), Asked::Blob);
+        assert_eq!(response.headers()[CONTENT_RANGE], "bytes */4");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::HeaderName;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use prometheus::IntCounter;
 use tokio::time::timeout;
 use url::Url;
@@ -83,6 +83,18 @@ impl Answer {
         })
     }
 
+    /// Whether the body is a coding of the content, and not its own bytes (RFC 9110 section 8.4).
+    pub(super) fn is_encoded(&self) -> bool {
+        let values = self.response.headers().get_all(CONTENT_ENCODING);
+        let is_plain = |coding: &[u8]| {
+            let coding = coding.trim_ascii();
+            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+        };
+        !(values.iter())
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .all(is_plain)
+    }
+
     /// An error that happened here.
     pub(super) fn error(&self, kind: ErrorKind, cause: impl Into<String>) -> UpstreamError {
         UpstreamError::because(kind, &self.place, cause)
@@ -114,11 +126,29 @@ impl Answer {
             .unwrap_or(Err(late))
     }
 
-    /// The body as it comes. It ends after an error.
-    pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, UpstreamError>> {
-        stream::try_unfold(self, |mut answer| async move {
-            let piece = answer.chunk().await?;
-            Ok(piece.map(|piece| (piece, answer)))
+    /// The body as it comes, held to its `length` in bytes where one is known. It ends after an error; no byte
+    /// beyond the length is given out.
+    pub(super) fn stream(
+        self,
+        length: Option<u64>,
+    ) -> BoxStream<'static, Result<Bytes, UpstreamError>> {
+        stream::try_unfold((self, length), |(mut answer, left)| async move {
+            let Some(piece) = answer.chunk().await? else {
+                return match left {
+                    Some(left @ 1..) => {
+                        Err(answer.error(ErrorKind::Cut, format!("{left} bytes short")))
+                    }
+                    _ => Ok(None),
+                };
+            };
+            let left = match left.map(|left| left.checked_sub(piece.len() as u64)) {
+                Some(None) => {
+                    let cause = "the body has more bytes than announced";
+                    return Err(answer.error(ErrorKind::Protocol, cause));
+                }
+                left => left.flatten(),
+            };
+            Ok(Some((piece, (answer, left))))
         })
         .boxed()
     }
@@ -177,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_trickles_in_is_taken() {
-        let mut pieces = trickle().stream();
+        let mut pieces = trickle().stream(None);
         for _ in 0..10 {
             assert_eq!(pieces.next().await.unwrap().unwrap(), "x");
         }

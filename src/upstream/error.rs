@@ -39,6 +39,12 @@ pub enum ErrorKind {
         /// How long it asks us to stay away (RFC 9110 section 10.2.3), at most one hour.
         retry_after: Option<Duration>,
     },
+    /// The upstream said 416, and rightly: no byte of the content lies in the range asked for. This is an
+    /// answer too.
+    Unsatisfiable {
+        /// The size of the content in bytes.
+        size: u64,
+    },
     /// Another status than the request allows, 5xx among them.
     Status(u16),
     /// The name has no address, or no name server answered.
@@ -68,6 +74,7 @@ impl ErrorKind {
             Self::Unauthorized => "unauthorized",
             Self::Denied => "denied",
             Self::TooManyRequests { .. } => "too-many-requests",
+            Self::Unsatisfiable { .. } => "unsatisfiable",
             Self::Status(_) => "status",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
@@ -83,12 +90,16 @@ impl ErrorKind {
     }
 
     /// Whether the upstream is out of reach or out of order, so that a stale answer is better
-    /// than none. 401, 403 and 404 are answers and not outages; a refusal by our own policy is
-    /// neither. Nonsense counts as an outage: it is what a captive portal or a broken gateway
+    /// than none. 401, 403, 404 and a right 416 are answers and not outages; a refusal by our own
+    /// policy is neither. Nonsense counts as an outage: it is what a captive portal or a broken gateway
     /// says in the upstream's place.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::NotFound { .. } | Self::Unauthorized | Self::Denied | Self::Refused => false,
+            Self::NotFound { .. }
+            | Self::Unauthorized
+            | Self::Denied
+            | Self::Unsatisfiable { .. }
+            | Self::Refused => false,
             Self::Status(status) => *status >= 500,
             Self::TooManyRequests { .. }
             | Self::Resolve
@@ -114,6 +125,7 @@ impl ErrorKind {
             Self::NotFound { .. }
             | Self::Unauthorized
             | Self::Denied
+            | Self::Unsatisfiable { .. }
             | Self::Tls
             | Self::Protocol
             | Self::Refused
@@ -133,6 +145,12 @@ impl fmt::Display for ErrorKind {
             Self::TooManyRequests {
                 retry_after: Some(wait),
             } => write!(f, "too many requests (retry after {} s)", wait.as_secs()),
+            Self::Unsatisfiable { size } => {
+                write!(
+                    f,
+                    "no byte in the range asked for (the content has {size} bytes)"
+                )
+            }
             Self::Status(status) => write!(f, "unexpected status {status}"),
             Self::Resolve => f.write_str("name not resolved"),
             Self::Connect => f.write_str("connection failed"),
@@ -222,6 +240,7 @@ mod tests {
             ErrorKind::NotFound { code: None },
             ErrorKind::Unauthorized,
             ErrorKind::Denied,
+            ErrorKind::Unsatisfiable { size: 4 },
             ErrorKind::Refused,
             ErrorKind::Status(400),
             ErrorKind::Status(416),

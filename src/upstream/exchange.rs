@@ -13,7 +13,7 @@ use super::metrics::{Kind, Metrics};
 use super::redirect::{BadRedirect, MAX_HOPS, is_redirect, next_hop, same_origin};
 use super::settings::{BuildError, Settings};
 use super::wire::{Call, Wire};
-use crate::oci::{Challenge, Endpoint};
+use crate::oci::{Challenge, Endpoint, RangeSpec};
 
 /// One question.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) accept: HeaderValue,
-    pub(super) range: Option<HeaderValue>,
+    pub(super) range: Option<RangeSpec>,
     /// What a token must allow (`repository:library/alpine:pull`).
     pub(super) scope: String,
 }
@@ -50,7 +50,7 @@ impl Exchange {
         let answer = self.ask_known(ask).await?;
         // A redirect target that refuses us most often means a signed URL past its time; the
         // upstream is asked for another. HEAD is left alone: such URLs may be for GET only.
-        let refused = matches!(answer.status(), 401 | 403 | 410) && !self.is_own(answer.url());
+        let refused = matches!(answer.status(), 401 | 403 | 410) && *answer.url() != ask.url;
         if refused && ask.method == Method::GET {
             return self.ask_known(ask).await;
         }
@@ -145,7 +145,8 @@ impl Exchange {
     ) -> Result<Answer, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, ask.accept.clone());
-        headers.extend(ask.range.clone().map(|range| (RANGE, range)));
+        let range = ask.range.and_then(|range| range.to_header().parse().ok());
+        headers.extend(range.map(|range| (RANGE, range)));
         headers.extend(authorization.map(|value| (AUTHORIZATION, value.clone())));
         let call = Call {
             kind: ask.kind,

@@ -19,6 +19,7 @@ mod fault;
 mod link;
 mod metrics;
 mod offline;
+mod part;
 mod reach;
 mod realm;
 mod redirect;
@@ -34,7 +35,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::oci::{Digest, MediaType, Reference, Repository};
+use crate::oci::{Digest, MediaType, RangeSpec, Reference, Repository};
 
 pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
@@ -74,13 +75,17 @@ pub struct BlobHead {
 /// The bytes of a blob, coming in and not yet verified.
 pub struct BlobBody {
     /// Where in the blob the first byte of `stream` stands: the offset asked for, or 0 when the
-    /// upstream does not know ranges and sends the whole.
+    /// upstream sends the whole in place of a part.
     pub offset: u64,
+    /// Where in the blob `stream` ends (the offset just behind its last byte), where the upstream
+    /// told it. This may be before the end that was asked for, never behind it unless the whole is sent.
+    pub end: Option<u64>,
     /// Total size of the blob in bytes (not of this stream), where the upstream told it.
     pub size: Option<u64>,
-    /// The bytes in order. An end without an error is the end of what the upstream sent: compare
-    /// it with the size. An end before the announced length is an error of kind
-    /// [`Cut`](ErrorKind::Cut). Nothing comes after an error.
+    /// The bytes in order. Where `end` is known, an end of the stream without an error is at `end`:
+    /// too few bytes are an error of kind [`Cut`](ErrorKind::Cut), too many one of kind
+    /// [`Protocol`](ErrorKind::Protocol), and no byte from behind `end` is given out. Where it is not
+    /// known, it is the end of what the upstream sent. Nothing comes after an error.
     pub stream: BoxStream<'static, Result<Bytes, UpstreamError>>,
 }
 
@@ -88,6 +93,7 @@ impl std::fmt::Debug for BlobBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BlobBody")
             .field("offset", &self.offset)
+            .field("end", &self.end)
             .field("size", &self.size)
             .finish_non_exhaustive()
     }
@@ -152,16 +158,23 @@ pub trait Registry: Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<BlobHead, UpstreamError>;
 
-    /// Fetches a blob from byte `from` to its end (OCI distribution spec, "Pulling blobs";
-    /// RFC 9110 section 14.2). A range is asked for only when `from` is not 0.
+    /// Fetches a blob, or the one `part` of it (OCI distribution spec, "Pulling blobs"; RFC 9110
+    /// section 14.2). A range is asked for exactly if there is a `part`, be it the whole.
+    ///
+    /// An upstream may send the whole in place of the part, or the part's beginning only: see
+    /// [`BlobBody`]. One that refuses ranges (400, 405, 501, or a 416 that does not say why) is
+    /// asked once more, for the whole.
     ///
     /// # Errors
     /// Any [`ErrorKind`], before the first byte here, afterwards in the stream.
+    /// [`Unsatisfiable`](ErrorKind::Unsatisfiable) when no byte of the blob lies in `part`;
+    /// [`Protocol`](ErrorKind::Protocol) for other bytes than those asked for, and for a body in
+    /// another coding than `identity`.
     async fn get_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
-        from: u64,
+        part: Option<RangeSpec>,
     ) -> Result<BlobBody, UpstreamError>;
 
     /// Fetches one page of a listing (OCI distribution spec, "Listing Tags"). `query` is passed on

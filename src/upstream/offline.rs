@@ -6,7 +6,7 @@ use super::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     UpstreamError,
 };
-use crate::oci::{Digest, Reference, Repository};
+use crate::oci::{Digest, RangeSpec, Reference, Repository};
 
 /// A registry that is never asked: every call fails with [`ErrorKind::Offline`].
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Registry for OfflineRegistry {
         &self,
         _: &Repository,
         _: &Digest,
-        _: u64,
+        _: Option<RangeSpec>,
     ) -> Result<BlobBody, UpstreamError> {
         self.refuse()
     }
@@ -77,7 +77,7 @@ mod tests {
             registry.head_manifest(&repository, &reference).await.err(),
             registry.get_manifest(&repository, &reference).await.err(),
             registry.head_blob(&repository, &digest).await.err(),
-            registry.get_blob(&repository, &digest, 0).await.err(),
+            registry.get_blob(&repository, &digest, None).await.err(),
             registry.list(&Listing::Catalog, None).await.err(),
         ];
         for error in kinds {

@@ -13,6 +13,7 @@ use super::exchange::{Ask, Exchange};
 use super::failure;
 use super::link::next_query;
 use super::metrics::{Kind, Metrics};
+use super::part::{self, Head, Reading};
 use super::settings::{BuildError, Settings, check_url};
 use super::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::oci::{
     ANY_MANIFEST_ACCEPT, ContentRange, ContentRangeError, Digest, Endpoint, MANIFEST_ACCEPT,
-    Reference, Repository,
+    RangeSpec, Reference, Repository,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -98,7 +99,7 @@ impl HttpRegistry {
     async fn probe_blob(&self, ask: Ask) -> Result<BlobHead, UpstreamError> {
         let ask = Ask {
             method: Method::GET,
-            range: Some(HeaderValue::from_static("bytes=0-0")),
+            range: Some(RangeSpec::FromTo(0, 0)),
             ..ask
         };
         let answer = self.exchange.ask(&ask).await?;
@@ -178,30 +179,33 @@ impl Registry for HttpRegistry {
         &self,
         repository: &Repository,
         digest: &Digest,
-        from: u64,
+        part: Option<RangeSpec>,
     ) -> Result<BlobBody, UpstreamError> {
-        let ask = Ask {
-            range: (from > 0)
-                .then(|| HeaderValue::from_str(&format!("bytes={from}-")).ok())
-                .flatten(),
+        let mut ask = Ask {
+            range: part,
             ..self.blob(Method::GET, repository, digest)
         };
-        let answer = self.exchange.ask(&ask).await?;
-        if answer.status() != 206 {
-            let answer = ok(answer).await?;
-            return Ok(BlobBody {
-                offset: 0,
-                size: answer.length(),
-                stream: answer.stream(),
-            });
+        let mut answer = self.exchange.ask(&ask).await?;
+        let mut reading = read(&ask, &answer);
+        if reading == Reading::NoRanges {
+            ask.range = None;
+            answer = self.exchange.ask(&ask).await?;
+            reading = read(&ask, &answer);
         }
-        match content_range(&answer) {
-            Some(Ok(range)) if from > 0 && range.range.start == from => Ok(BlobBody {
-                offset: from,
-                size: range.size,
-                stream: answer.stream(),
+        match reading {
+            Reading::Bytes(_) if answer.status() == 200 && answer.is_html() => Err(html(&answer)),
+            Reading::Bytes(extent) => Ok(BlobBody {
+                offset: extent.offset,
+                end: extent.end,
+                size: extent.size,
+                stream: answer.stream(extent.length()),
             }),
-            _ => Err(answer.error(ErrorKind::Protocol, "another range than asked for")),
+            Reading::Unsatisfiable { size } => {
+                let kind = ErrorKind::Unsatisfiable { size };
+                Err(UpstreamError::new(kind, answer.place()))
+            }
+            Reading::Nonsense(cause) => Err(answer.error(ErrorKind::Protocol, cause)),
+            Reading::NoRanges | Reading::Other => Err(failure::of_answer(answer).await),
         }
     }
 
@@ -228,10 +232,25 @@ async fn ok(answer: Answer) -> Result<Answer, UpstreamError> {
     if answer.status() != 200 {
         Err(failure::of_answer(answer).await)
     } else if answer.is_html() {
-        Err(answer.error(ErrorKind::Protocol, "a page in HTML"))
+        Err(html(&answer))
     } else {
         Ok(answer)
     }
+}
+
+fn html(answer: &Answer) -> UpstreamError {
+    answer.error(ErrorKind::Protocol, "a page in HTML")
+}
+
+/// What the answer to a GET of a blob is.
+fn read(ask: &Ask, answer: &Answer) -> Reading {
+    let head = Head {
+        status: answer.status(),
+        range: answer.header(&CONTENT_RANGE),
+        length: answer.length(),
+        is_encoded: answer.is_encoded(),
+    };
+    part::read(ask.range, &head)
 }
 
 fn head(answer: &Answer) -> Result<BlobHead, UpstreamError> {

@@ -13,7 +13,7 @@ use super::patience::Patience;
 use super::state::{FillError, Phase, State};
 use super::table::{Fill, FillTable};
 use super::work::Work;
-use crate::oci::{Digest, Reference, Verified};
+use crate::oci::{Digest, RangeSpec, Reference, Verified};
 use crate::store::{Content, Link, Origin, Store, StoreError};
 use crate::upstream::{BlobBody, Registry, UpstreamError};
 
@@ -146,7 +146,10 @@ impl Fetcher {
     async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
         let (repository, digest) = (&self.link.origin.repository, guard.fill.digest());
         let bytes = match &self.feed {
-            Feed::Blob => return self.registry.get_blob(repository, digest, from).await,
+            Feed::Blob => {
+                let part = (from > 0).then_some(RangeSpec::From(from));
+                return self.registry.get_blob(repository, digest, part).await;
+            }
             Feed::Held(bytes) => bytes.clone(),
             Feed::Manifest => {
                 let reference = Reference::Digest(digest.clone());
@@ -159,6 +162,7 @@ impl Fetcher {
         let size = Some(bytes.len() as u64);
         Ok(BlobBody {
             offset: 0,
+            end: size,
             size,
             stream: stream::iter([Ok(bytes)]).boxed(),
         })

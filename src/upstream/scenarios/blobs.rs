@@ -1,16 +1,17 @@
-//! Blobs: offsets, sizes, and bodies that break off.
+//! Whole blobs: sizes, and bodies that break off, run over, or are in code.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::server::{Reply, Request, Server};
 use super::*;
+use crate::oci::RangeSpec;
 use crate::upstream::{BlobBody, Phase, UpstreamError};
 
-const BLOB: &[u8] = b"0123456789";
+pub(super) const BLOB: &[u8] = b"0123456789";
 
 /// A registry that knows ranges.
-fn ranged(request: &Request) -> Reply {
+pub(super) fn ranged(request: &Request) -> Reply {
     let Some(range) = request.header("range") else {
         return Reply::ok(BLOB);
     };
@@ -19,8 +20,14 @@ fn ranged(request: &Request) -> Reply {
         .unwrap()
         .split_once('-')
         .unwrap();
-    let first: usize = first.parse().unwrap();
-    let last: usize = last.parse().unwrap_or(BLOB.len() - 1);
+    let size = BLOB.len();
+    let (first, last): (usize, usize) = match (first.parse(), last.parse()) {
+        (Ok(first), last) => (
+            first,
+            last.map_or(size - 1, |last: usize| last.min(size - 1)),
+        ),
+        (Err(_), last) => (size - last.unwrap().min(size), size - 1),
+    };
     Reply::status(206)
         .header(
             "Content-Range",
@@ -29,9 +36,9 @@ fn ranged(request: &Request) -> Reply {
         .body(&BLOB[first..=last])
 }
 
-async fn get(server: &Server, from: u64) -> Result<BlobBody, UpstreamError> {
+async fn get(server: &Server) -> Result<BlobBody, UpstreamError> {
     registry(server)
-        .get_blob(&repository(), &digest(), from)
+        .get_blob(&repository(), &digest(), None)
         .await
 }
 
@@ -40,7 +47,7 @@ async fn size(server: &Server) -> Result<u64, UpstreamError> {
     Ok(head.size)
 }
 
-async fn read(body: BlobBody) -> Result<Vec<u8>, UpstreamError> {
+pub(super) async fn read(body: BlobBody) -> Result<Vec<u8>, UpstreamError> {
     let pieces: Vec<Bytes> = body.stream.try_collect().await?;
     Ok(pieces.concat())
 }
@@ -48,77 +55,79 @@ async fn read(body: BlobBody) -> Result<Vec<u8>, UpstreamError> {
 #[tokio::test]
 async fn a_whole_blob_is_asked_for_without_a_range() {
     let server = Server::start(ranged).await;
-    let body = get(&server, 0).await.unwrap();
-    assert_eq!((body.offset, body.size), (0, Some(10)));
+    let body = get(&server).await.unwrap();
+    assert_eq!((body.offset, body.end, body.size), (0, Some(10), Some(10)));
     assert_eq!(read(body).await.unwrap(), BLOB);
     assert_eq!(server.requests()[0].header("range"), None);
     assert_eq!(server.requests()[0].target, blob_path());
 }
 
 #[tokio::test]
-async fn the_rest_of_a_blob_begins_where_it_was_asked_for() {
-    let server = Server::start(ranged).await;
-    let body = get(&server, 4).await.unwrap();
-    assert_eq!((body.offset, body.size), (4, Some(10)));
-    assert_eq!(read(body).await.unwrap(), &BLOB[4..]);
-    assert_eq!(server.requests()[0].header("range"), Some("bytes=4-"));
-}
-
-#[tokio::test]
-async fn an_upstream_without_ranges_sends_the_whole() {
-    let server = Server::start(|_| Reply::ok(BLOB)).await;
-    let body = get(&server, 4).await.unwrap();
-    assert_eq!((body.offset, body.size), (0, Some(10)));
-    assert_eq!(read(body).await.unwrap(), BLOB);
-}
-
-#[tokio::test]
 async fn a_size_that_is_not_told_is_left_open() {
-    let server = Server::start(|_| Reply::status(200).until_close(BLOB)).await;
-    let body = get(&server, 0).await.unwrap();
-    assert_eq!((body.offset, body.size), (0, None));
-    assert_eq!(read(body).await.unwrap(), BLOB);
+    for reply in [
+        Reply::status(200).until_close(BLOB),
+        Reply::status(200).chunked(BLOB),
+    ] {
+        let server = Server::start(move |_| reply.clone()).await;
+        let body = get(&server).await.unwrap();
+        assert_eq!((body.offset, body.end, body.size), (0, None, None));
+        assert_eq!(read(body).await.unwrap(), BLOB);
+    }
 }
 
 #[tokio::test]
-async fn another_range_than_asked_for_is_not_taken() {
-    for range in ["bytes 0-9/10", "bytes 5-9/10", "bytes 4-99/10", "nonsense"] {
-        let server =
-            Server::start(move |_| Reply::status(206).header("Content-Range", range).body(BLOB))
-                .await;
-        let error = get(&server, 4).await.unwrap_err();
-        assert_eq!(*error.kind(), ErrorKind::Protocol, "{range}");
-    }
-    let server = Server::start(|_| Reply::status(206).body(BLOB)).await;
-    assert_eq!(
-        *get(&server, 4).await.unwrap_err().kind(),
-        ErrorKind::Protocol
-    );
+async fn an_empty_blob_ends_where_it_begins() {
+    let server = Server::start(|_| Reply::ok("")).await;
+    let body = get(&server).await.unwrap();
+    assert_eq!((body.offset, body.end, body.size), (0, Some(0), Some(0)));
+    assert_eq!(read(body).await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_part_that_was_not_asked_for_is_not_taken() {
     let server = Server::start(|_| {
         Reply::status(206)
             .header("Content-Range", "bytes 0-9/10")
             .body(BLOB)
     })
     .await;
-    assert_eq!(
-        *get(&server, 0).await.unwrap_err().kind(),
-        ErrorKind::Protocol
-    );
+    let error = get(&server).await.unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Protocol);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn a_range_beyond_the_end_is_an_error() {
-    let server = Server::start(|_| Reply::status(416).header("Content-Range", "bytes */4")).await;
-    assert_eq!(
-        *get(&server, 4).await.unwrap_err().kind(),
-        ErrorKind::Status(416)
-    );
+async fn a_body_in_code_is_not_taken() {
+    for (coding, taken) in [
+        ("gzip", false),
+        ("identity, gzip", false),
+        ("x-unheard-of", false),
+        ("identity", true),
+        ("Identity", true),
+        ("", true),
+    ] {
+        let server =
+            Server::start(move |_| Reply::ok(BLOB).header("Content-Encoding", coding)).await;
+        let kind = get(&server).await.map_err(|error| error.kind().clone());
+        assert_eq!(kind.is_ok(), taken, "{coding}");
+        assert!(taken || kind.unwrap_err() == ErrorKind::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn what_a_registry_says_of_a_whole_blob_is_its_last_word() {
+    for status in [400, 405, 416, 501] {
+        let server = Server::start(move |_| Reply::status(status)).await;
+        let error = get(&server).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Status(status));
+        assert_eq!(server.requests().len(), 1);
+    }
 }
 
 #[tokio::test]
 async fn a_cut_body_is_no_complete_body() {
     let server = Server::start(|_| Reply::status(200).cut(10, &BLOB[..6])).await;
-    let mut body = get(&server, 0).await.unwrap();
+    let mut body = get(&server).await.unwrap();
     assert_eq!(body.size, Some(10));
     let mut seen = Vec::new();
     let error = loop {
@@ -139,7 +148,7 @@ async fn a_body_that_stalls_runs_into_the_idle_bound() {
     settings.timeouts.idle = SOON;
     let registry = registry_with(&settings);
     let body = registry
-        .get_blob(&repository(), &digest(), 0)
+        .get_blob(&repository(), &digest(), None)
         .await
         .unwrap();
     let error = read(body).await.unwrap_err();
@@ -241,7 +250,7 @@ async fn requests_and_received_bytes_are_counted() {
         HttpRegistry::new(&settings(&server), &Metrics::new(&prometheus).unwrap()).unwrap();
     read(
         registry
-            .get_blob(&repository(), &digest(), 0)
+            .get_blob(&repository(), &digest(), None)
             .await
             .unwrap(),
     )
@@ -249,7 +258,7 @@ async fn requests_and_received_bytes_are_counted() {
     .unwrap();
     read(
         registry
-            .get_blob(&repository(), &digest(), 7)
+            .get_blob(&repository(), &digest(), Some(RangeSpec::From(7)))
             .await
             .unwrap(),
     )

@@ -6,6 +6,7 @@ mod auth;
 mod blobs;
 mod failures;
 mod manifests;
+mod ranges;
 mod realms;
 mod redirects;
 mod reply;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::server::{Reply, Request, Server};
 use super::*;
+use crate::oci::RangeSpec;
 use crate::upstream::UpstreamError;
 
 /// A registry behind Basic that redirects everything to `location`.
@@ -14,8 +15,13 @@ fn guarded(location: String) -> impl Fn(&Request) -> Reply {
     }
 }
 
-async fn blob(registry: &HttpRegistry, from: u64) -> Result<(), UpstreamError> {
-    let body = registry.get_blob(&repository(), &digest(), from).await;
+async fn blob(
+    registry: &HttpRegistry,
+    part: impl Into<Option<RangeSpec>>,
+) -> Result<(), UpstreamError> {
+    let body = registry
+        .get_blob(&repository(), &digest(), part.into())
+        .await;
     body.map(drop)
 }
 
@@ -48,7 +54,9 @@ async fn credentials_stay_with_the_origin_and_the_range_goes_along() {
     })
     .await;
     let server = Server::start(guarded(storage.at("/signed?sig=s3cret"))).await;
-    blob(&registry_with(&own(&server)), 1).await.unwrap();
+    blob(&registry_with(&own(&server)), RangeSpec::From(1))
+        .await
+        .unwrap();
 
     assert!(server.requests()[1].authorization().is_some());
     let requests = storage.requests();
@@ -87,7 +95,7 @@ async fn credentials_do_not_come_back_once_the_way_has_left() {
         }
     })
     .await;
-    blob(&registry_with(&own(&server)), 0).await.unwrap();
+    blob(&registry_with(&own(&server)), None).await.unwrap();
     let back = server.requests().pop().unwrap();
     assert_eq!((back.path(), back.authorization()), ("/back", None));
 }
@@ -96,7 +104,7 @@ async fn credentials_do_not_come_back_once_the_way_has_left() {
 async fn a_challenge_of_a_redirect_target_gets_no_credentials() {
     let storage = Server::start(|_| Reply::challenge("Basic realm=\"phish\"")).await;
     let server = Server::start(guarded(storage.at("/signed"))).await;
-    let error = blob(&registry_with(&own(&server)), 0).await.unwrap_err();
+    let error = blob(&registry_with(&own(&server)), None).await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Unauthorized);
     for request in storage.requests() {
         assert_eq!(request.authorization(), None);
@@ -122,24 +130,74 @@ async fn a_redirect_target_is_given_the_token_that_anyone_gets() {
     assert_eq!(token, "/token?service=t&scope=repository%3Ax%3Apull");
 }
 
+/// A storage that knows one signature, and a registry that redirects to signatures 1, 2, 3 and so on.
+async fn signed(storage: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [Server; 2] {
+    let storage = Server::start(storage).await;
+    let signed = storage.at("/signed?");
+    let count = AtomicU8::new(0);
+    let server = Server::start(move |_| {
+        let nth = 1 + count.fetch_add(1, Ordering::SeqCst);
+        Reply::redirect(307, &format!("{signed}{nth}"))
+    })
+    .await;
+    [storage, server]
+}
+
 #[tokio::test]
 async fn an_expired_signed_url_is_asked_for_anew_once() {
     for status in [401, 403, 410] {
-        let storage = Server::start(move |request| match &*request.target {
-            "/signed?1" => Reply::status(status),
-            _ => Reply::ok("blob"),
+        let [storage, server] = signed(move |request| match &*request.target {
+            "/signed?2" => Reply::status(206)
+                .header("Content-Range", "bytes 1-2/4")
+                .body("lo"),
+            _ => Reply::status(status),
         })
         .await;
-        let signed = storage.at("/signed?");
-        let count = AtomicU8::new(0);
-        let server = Server::start(move |_| {
-            let nth = 1 + count.fetch_add(1, Ordering::SeqCst);
-            Reply::redirect(307, &format!("{signed}{nth}"))
-        })
-        .await;
-        blob(&registry(&server), 0).await.unwrap();
+        let part = RangeSpec::FromTo(1, 2);
+        blob(&registry(&server), part).await.unwrap();
         assert_eq!(server.requests().len(), 2, "{status}");
+        let last = storage.requests().pop().unwrap();
+        assert_eq!(last.header("range"), Some("bytes=1-2"));
     }
+}
+
+#[tokio::test]
+async fn an_expired_url_on_the_registrys_own_host_is_asked_for_anew_too() {
+    let count = AtomicU8::new(0);
+    let server = Server::start(move |request| match &*request.target {
+        "/downloads?2" => Reply::ok("blob"),
+        "/downloads?1" => Reply::status(403),
+        _ => {
+            let nth = 1 + count.fetch_add(1, Ordering::SeqCst);
+            Reply::redirect(302, &format!("/downloads?{nth}"))
+        }
+    })
+    .await;
+    blob(&registry(&server), None).await.unwrap();
+    assert_eq!(server.count(&blob_path()), 2);
+}
+
+#[tokio::test]
+async fn a_signed_url_is_not_remembered() {
+    let [storage, server] = signed(|_| Reply::ok("blob")).await;
+    let registry = registry(&server);
+    for _ in 0..2 {
+        blob(&registry, None).await.unwrap();
+    }
+    let targets: Vec<_> = storage.requests().into_iter().map(|r| r.target).collect();
+    assert_eq!(targets, ["/signed?1", "/signed?2"]);
+}
+
+#[tokio::test]
+async fn a_storage_without_ranges_is_asked_for_the_whole_by_a_fresh_url() {
+    let [storage, server] = signed(|request| match request.header("range") {
+        Some(_) => Reply::status(501),
+        None => Reply::ok("blob"),
+    })
+    .await;
+    blob(&registry(&server), RangeSpec::From(1)).await.unwrap();
+    let targets: Vec<_> = storage.requests().into_iter().map(|r| r.target).collect();
+    assert_eq!(targets, ["/signed?1", "/signed?2"]);
 }
 
 #[tokio::test]
@@ -147,7 +205,7 @@ async fn a_target_that_goes_on_refusing_has_the_last_word() {
     let storage = Server::start(|_| Reply::status(403)).await;
     let signed = storage.at("/signed");
     let server = Server::start(move |_| Reply::redirect(307, &signed)).await;
-    let error = blob(&registry(&server), 0).await.unwrap_err();
+    let error = blob(&registry(&server), None).await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Denied);
     assert_eq!(server.requests().len(), 2);
 }
@@ -200,7 +258,7 @@ async fn a_private_upstream_may_send_us_to_its_neighbours() {
 #[tokio::test]
 async fn a_bad_redirect_is_told_without_its_query() {
     let server = Server::start(|_| Reply::redirect(307, "ftp://evil.example/?sig=s3cret")).await;
-    let error = blob(&registry(&server), 0).await.unwrap_err();
+    let error = blob(&registry(&server), None).await.unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Refused);
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
@@ -216,7 +274,7 @@ async fn a_failed_redirect_target_is_told_without_its_path() {
             _ => Reply::redirect(302, "/downloads/s3cret"),
         })
         .await;
-        let error = blob(&registry(&server), 0).await.unwrap_err();
+        let error = blob(&registry(&server), None).await.unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Status(503));
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         let port = if away { storage.port } else { server.port };

@@ -92,6 +92,14 @@ impl Reply {
         }
     }
 
+    /// Announces no length: the last chunk says that it is the last.
+    pub(super) fn chunked(self, body: &[u8]) -> Self {
+        let mut chunks = format!("{:x}\r\n", body.len()).into_bytes();
+        chunks.extend_from_slice(body);
+        chunks.extend_from_slice(b"\r\n0\r\n\r\n");
+        self.header("Transfer-Encoding", "chunked").body(chunks)
+    }
+
     /// Announces `length` bytes, sends `body`, and falls silent.
     pub(super) fn stall(self, length: u64, body: impl Into<Bytes>) -> Self {
         Self {
@@ -108,7 +116,9 @@ impl Reply {
         }
         let body = match &self.body {
             Body::Whole(body) => {
-                let named = |(name, _): &(String, String)| name == "Content-Length";
+                let named = |(name, _): &(String, String)| {
+                    name == "Content-Length" || name == "Transfer-Encoding"
+                };
                 if !self.headers.iter().any(named) {
                     text.push_str(&format!("Content-Length: {}\r\n", body.len()));
                 }
