@@ -18,7 +18,7 @@ use crate::store::{Contents, MemoryStore};
 /// A response whose body is a range of `bytes`, as content.
 pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<Body> {
     let digest = Digest::sha256_of(bytes);
-    let partial = MemoryStore::default().begin(&digest).unwrap();
+    let partial = MemoryStore::default().begin(&digest).unwrap().partial;
     partial.write_at(0, bytes).unwrap();
     let verified = Verifier::verify(&digest, bytes).unwrap().unwrap();
     let content = partial.commit(&verified).unwrap();

@@ -40,7 +40,8 @@ pub struct Record {
 
 /// As what a repository shows a digest. Registries keep the two apart: each has an endpoint of its own, and what
 /// is in a blob says nothing about what the repository holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Bytes, whatever they mean.
     Blob,

@@ -3,6 +3,8 @@
 //! A case returns its failure instead of panicking, so that the suite itself can be tested on stores that
 //! fail ([`faulty`](super::faulty)): a case that cannot fail would be a defect.
 
+mod fills;
+
 use std::error::Error;
 use std::sync::Arc;
 
@@ -15,8 +17,8 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 type Case = (&'static str, fn(&dyn Store) -> Outcome);
 
-/// The suite: name and case. Each case brings digests of its own and may run on a used store.
-pub(crate) const CASES: &[Case] = &[
+/// The suite, with [`fills::CASES`]: name and case. Each case brings digests of its own and may run on a used store.
+const CASES: &[Case] = &[
     ("absent_content_is_none", absent_content_is_none),
     ("committed_content_reads_back", committed_content_reads_back),
     ("empty_content_is_content", empty_content_is_content),
@@ -24,13 +26,8 @@ pub(crate) const CASES: &[Case] = &[
         "partial_is_invisible_until_commit",
         partial_is_invisible_until_commit,
     ),
-    (
-        "dropped_partial_leaves_nothing",
-        dropped_partial_leaves_nothing,
-    ),
     ("a_sparse_partial_reads_back", a_sparse_partial_reads_back),
     ("what_is_set_aside_is_absent", what_is_set_aside_is_absent),
-    ("a_second_begin_starts_empty", a_second_begin_starts_empty),
     (
         "a_proof_of_other_bytes_is_refused",
         a_proof_of_other_bytes_is_refused,
@@ -52,8 +49,8 @@ pub(crate) const CASES: &[Case] = &[
 
 /// Runs every case; the names and reasons of those that failed.
 pub(crate) fn failures(store: &dyn Store) -> Vec<String> {
-    CASES
-        .iter()
+    let cases = CASES.iter().chain(fills::CASES);
+    cases
         .filter_map(|(name, case)| case(store).err().map(|why| format!("{name}: {why}")))
         .collect()
 }
@@ -83,7 +80,7 @@ fn read(source: &Source, size: usize) -> Result<Vec<u8>, Box<dyn Error>> {
 
 fn keep(store: &dyn Store, bytes: &[u8]) -> Result<Digest, Box<dyn Error>> {
     let proof = proof(bytes)?;
-    let partial = store.begin(proof.digest())?;
+    let partial = store.begin(proof.digest())?.partial;
     partial.write_at(0, bytes)?;
     partial.commit(&proof)?;
     Ok(proof.digest().clone())
@@ -127,7 +124,7 @@ fn empty_content_is_content(store: &dyn Store) -> Outcome {
 fn partial_is_invisible_until_commit(store: &dyn Store) -> Outcome {
     let bytes = b"partial is invisible until commit";
     let proof = proof(bytes)?;
-    let partial = store.begin(proof.digest())?;
+    let partial = store.begin(proof.digest())?.partial;
     partial.write_at(0, bytes)?;
     ensure(
         store.open(proof.digest())?.is_none(),
@@ -144,18 +141,10 @@ fn partial_is_invisible_until_commit(store: &dyn Store) -> Outcome {
     )
 }
 
-fn dropped_partial_leaves_nothing(store: &dyn Store) -> Outcome {
-    let digest = Digest::sha256_of(b"dropped partial leaves nothing");
-    let partial = store.begin(&digest)?;
-    partial.write_at(0, b"half")?;
-    drop(partial);
-    ensure(store.open(&digest)?.is_none(), "a dropped fill is visible")
-}
-
 fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
     let bytes = b"head.....tail";
     let proof = proof(bytes)?;
-    let partial = store.begin(proof.digest())?;
+    let partial = store.begin(proof.digest())?.partial;
     partial.write_at(9, b"tail")?;
     let mut tail = [0; 4];
     ensure(
@@ -182,24 +171,9 @@ fn what_is_set_aside_is_absent(store: &dyn Store) -> Outcome {
     ensure(store.open(&digest)?.is_some(), "it cannot be filled anew")
 }
 
-fn a_second_begin_starts_empty(store: &dyn Store) -> Outcome {
-    let bytes = b"short";
-    let proof = proof(bytes)?;
-    let first = store.begin(proof.digest())?;
-    first.write_at(0, b"something much longer")?;
-    drop(first);
-    let second = store.begin(proof.digest())?;
-    second.write_at(0, bytes)?;
-    let content = second.commit(&proof)?;
-    ensure(
-        content.size() == bytes.len() as u64,
-        "the first fill's bytes came back",
-    )
-}
-
 fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
     let digest = Digest::sha256_of(b"a proof of other bytes");
-    let partial = store.begin(&digest)?;
+    let partial = store.begin(&digest)?.partial;
     partial.write_at(0, b"a proof of other bytes")?;
     refused(
         partial.commit(&proof(b"other")?),
@@ -208,7 +182,7 @@ fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
     drop(partial);
     ensure(store.open(&digest)?.is_none(), "refused bytes are visible")?;
     let right = proof(b"a proof of the size")?;
-    let partial = store.begin(right.digest())?;
+    let partial = store.begin(right.digest())?.partial;
     partial.write_at(0, b"a proof of the size, and more")?;
     refused(partial.commit(&right), "a proof of fewer bytes was taken")?;
     ensure(
@@ -220,7 +194,7 @@ fn a_proof_of_other_bytes_is_refused(store: &dyn Store) -> Outcome {
 fn a_source_outlives_commit_and_drop(store: &dyn Store) -> Outcome {
     let bytes = b"a source outlives commit and drop";
     let proof = proof(bytes)?;
-    let partial = store.begin(proof.digest())?;
+    let partial = store.begin(proof.digest())?.partial;
     partial.write_at(0, bytes)?;
     let source = partial.source();
     partial.commit(&proof)?;
@@ -229,7 +203,7 @@ fn a_source_outlives_commit_and_drop(store: &dyn Store) -> Outcome {
         read(&source, bytes.len())? == bytes,
         "bytes differ after commit",
     )?;
-    let partial = store.begin(&Digest::sha256_of(b"dropped source"))?;
+    let partial = store.begin(&Digest::sha256_of(b"dropped source"))?.partial;
     partial.write_at(0, b"still")?;
     let source = partial.source();
     drop(partial);
@@ -327,7 +301,7 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
 
 mod tests {
     use super::super::faulty::{Fault, Faulty};
-    use super::super::{DiskStore, MemoryStore};
+    use super::super::{Catalog, Contents, DiskStore, MemoryStore};
     use super::*;
 
     #[test]
@@ -365,6 +339,8 @@ mod tests {
     fn a_store_that_lies_fails_the_suite() {
         for lie in [
             Fault::LosesCommits,
+            Fault::LosesCheckpoints,
+            Fault::KeepsFills,
             Fault::FlipsABit,
             Fault::LosesRecords,
             Fault::LinksAll,
@@ -372,5 +348,25 @@ mod tests {
             let faulty = Faulty::new(MemoryStore::default(), lie);
             assert_ne!(failures(&faulty), Vec::<String>::new(), "{lie:?}");
         }
+    }
+
+    #[test]
+    fn a_store_that_takes_no_more_bytes_still_gives_and_removes() {
+        let kind = StoreErrorKind::Full;
+        // Begin, write, checkpoint; begin, write, commit.
+        let store = Faulty::new(MemoryStore::default(), Fault::FailsFrom(7, kind));
+        let (digest, left) = fills::leave(&store, b"before the disk was full").unwrap();
+        let kept = keep(&store, b"kept before the disk was full").unwrap();
+        for trouble in [
+            store.begin(&digest).err(),
+            store.probe().err(),
+            store.link(&[left.link]).err(),
+        ] {
+            assert_eq!(trouble.unwrap().kind(), kind);
+        }
+        assert!(store.open(&kept).unwrap().is_some());
+        assert_eq!(store.unfinished().unwrap().len(), 1);
+        store.drop_unfinished(&digest).unwrap();
+        assert_eq!(store.unfinished().unwrap().len(), 0);
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Catalog, Content, Contents, Link, Partial, Record, RecordKey, Source, Store, StoreError,
-    StoreErrorKind,
+    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source, Store,
+    StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Verified};
 
@@ -15,8 +15,15 @@ pub(crate) enum Fault {
     None,
     /// The operation with this number, counted from 1, fails as a broken disk would.
     FailsAt(u64),
+    /// From the operation with this number on, every one that needs room on the disk fails in this way: begin, write,
+    /// checkpoint, commit, what changes the catalog, and the probe. Reads go on, and so does what only removes.
+    FailsFrom(u64, StoreErrorKind),
     /// Commit says yes and keeps nothing.
     LosesCommits,
+    /// A checkpoint says yes and remembers nothing.
+    LosesCheckpoints,
+    /// What should be removed of a fill stays.
+    KeepsFills,
     /// The first byte of every write is changed.
     FlipsABit,
     /// Records are taken and not kept.
@@ -38,19 +45,35 @@ struct Count {
 }
 
 impl Count {
+    /// The number of the operation that is asked for now.
+    fn next(&self) -> u64 {
+        self.operations.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Counts an operation that reads or removes.
     fn step(&self, operation: &'static str) -> Result<(), StoreError> {
-        let nth = self.operations.fetch_add(1, Ordering::SeqCst) + 1;
+        let nth = self.next();
         if self.fault == Fault::FailsAt(nth) {
-            let reason = format!("injected at operation {nth}");
-            return Err(StoreError::new(
-                StoreErrorKind::Io,
-                operation,
-                "faulty store",
-                reason,
-            ));
+            return Err(injected(nth, operation, StoreErrorKind::Io));
         }
         Ok(())
     }
+
+    /// Counts an operation that needs room on the disk.
+    fn write(&self, operation: &'static str) -> Result<(), StoreError> {
+        let nth = self.next();
+        let trouble = match self.fault {
+            Fault::FailsAt(at) if at == nth => Some(StoreErrorKind::Io),
+            Fault::FailsFrom(from, kind) if from <= nth => Some(kind),
+            _ => None,
+        };
+        trouble.map_or(Ok(()), |kind| Err(injected(nth, operation, kind)))
+    }
+}
+
+fn injected(nth: u64, operation: &'static str, kind: StoreErrorKind) -> StoreError {
+    let reason = format!("injected at operation {nth}");
+    StoreError::new(kind, operation, "faulty store", reason)
 }
 
 impl<S: Store> Faulty<S> {
@@ -76,13 +99,27 @@ impl<S: Store> Contents for Faulty<S> {
         self.inner.open(digest)
     }
 
-    fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError> {
-        self.count.step("begin")?;
-        let inner = self.inner.begin(digest)?;
-        Ok(Box::new(FaultyPartial {
-            inner,
+    fn begin(&self, digest: &Digest) -> Result<Begun, StoreError> {
+        self.count.write("begin")?;
+        let Begun { partial, progress } = self.inner.begin(digest)?;
+        let partial = Box::new(FaultyPartial {
+            inner: partial,
             count: self.count.clone(),
-        }))
+        });
+        Ok(Begun { partial, progress })
+    }
+
+    fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.count.step("list")?;
+        self.inner.unfinished()
+    }
+
+    fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.count.step("drop")?;
+        if self.count.fault == Fault::KeepsFills {
+            return Ok(());
+        }
+        self.inner.drop_unfinished(digest)
     }
 
     fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
@@ -91,7 +128,7 @@ impl<S: Store> Contents for Faulty<S> {
     }
 
     fn probe(&self) -> Result<(), StoreError> {
-        self.count.step("probe")?;
+        self.count.write("probe")?;
         self.inner.probe()
     }
 }
@@ -103,7 +140,7 @@ impl<S: Store> Catalog for Faulty<S> {
     }
 
     fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        self.count.step("write")?;
+        self.count.write("write")?;
         if self.count.fault == Fault::LosesRecords {
             return Ok(());
         }
@@ -111,7 +148,7 @@ impl<S: Store> Catalog for Faulty<S> {
     }
 
     fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.count.step("write")?;
+        self.count.write("write")?;
         self.inner.forget_record(key)
     }
 
@@ -121,7 +158,7 @@ impl<S: Store> Catalog for Faulty<S> {
     }
 
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.count.step("write")?;
+        self.count.write("write")?;
         self.inner.link(links)
     }
 }
@@ -133,7 +170,7 @@ struct FaultyPartial {
 
 impl Partial for FaultyPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.count.step("write")?;
+        self.count.write("write")?;
         if self.count.fault == Fault::FlipsABit && !bytes.is_empty() {
             let mut flipped = bytes.to_vec();
             flipped[0] ^= 1;
@@ -146,8 +183,24 @@ impl Partial for FaultyPartial {
         self.inner.source()
     }
 
+    fn checkpoint(&self, progress: &Progress, durable: bool) -> Result<(), StoreError> {
+        self.count.write("checkpoint")?;
+        if self.count.fault == Fault::LosesCheckpoints {
+            return Ok(());
+        }
+        self.inner.checkpoint(progress, durable)
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        self.count.step("discard")?;
+        if self.count.fault == Fault::KeepsFills {
+            return Ok(());
+        }
+        self.inner.discard()
+    }
+
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
-        self.count.step("commit")?;
+        self.count.write("commit")?;
         if self.count.fault == Fault::LosesCommits {
             return Ok(Content::new(self.source(), verified.size()));
         }

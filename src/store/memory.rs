@@ -2,22 +2,49 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::partial::check_proof;
+use super::partial::{Stage, check_proof};
+use super::progress::{check_progress, clipped};
 use super::{
-    Catalog, Content, Contents, Link, Partial, Record, RecordKey, Source, StoreError,
-    StoreErrorKind,
+    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source,
+    StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Verified};
 
-type Shelf = Arc<Mutex<HashMap<Digest, Content>>>;
+/// What the partials share with their store.
+#[derive(Default)]
+struct Kept {
+    content: HashMap<Digest, Content>,
+    unfinished: HashMap<Digest, Remembered>,
+}
+
+/// What a file and its progress are on disk.
+#[derive(Clone)]
+struct Remembered {
+    bytes: Arc<RwLock<Vec<u8>>>,
+    progress: Progress,
+    /// Seconds since the Unix epoch: the stamp that a file system gives.
+    touched: u64,
+}
+
+impl Remembered {
+    /// What of the progress is in the bytes.
+    fn progress(&self) -> Progress {
+        let length = self.bytes.read().len() as u64;
+        Progress {
+            present: clipped(&self.progress.present, length),
+            ..self.progress.clone()
+        }
+    }
+}
 
 /// Content, records and links in memory; gone with the process.
 #[derive(Default)]
 pub struct MemoryStore {
-    content: Shelf,
+    kept: Arc<Mutex<Kept>>,
     records: Mutex<HashMap<RecordKey, Record>>,
     links: Mutex<HashSet<Link>>,
 }
@@ -26,7 +53,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// As if the disk had changed a bit of the content.
     pub(crate) fn rot(&self, digest: &Digest) {
-        let mut content = self.content.lock();
+        let content = &mut self.kept.lock().content;
         let size = content[digest].size();
         let whole = usize::try_from(size).unwrap_or(usize::MAX);
         let mut bytes = content[digest].source().read_all(whole).unwrap_or_default();
@@ -44,19 +71,40 @@ impl MemoryStore {
 
 impl Contents for MemoryStore {
     fn open(&self, digest: &Digest) -> Result<Option<Content>, StoreError> {
-        Ok(self.content.lock().get(digest).cloned())
+        Ok(self.kept.lock().content.get(digest).cloned())
     }
 
-    fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError> {
-        Ok(Box::new(MemoryPartial {
+    fn begin(&self, digest: &Digest) -> Result<Begun, StoreError> {
+        let left = self.kept.lock().unfinished.get(digest).cloned();
+        let progress = left.as_ref().map(Remembered::progress);
+        let stage = left.as_ref().map_or(Stage::New, |_| Stage::Remembered);
+        let partial = MemoryPartial {
             digest: digest.clone(),
-            bytes: Arc::default(),
-            shelf: Arc::clone(&self.content),
-        }))
+            bytes: left.map(|left| left.bytes).unwrap_or_default(),
+            kept: Arc::clone(&self.kept),
+            stage: Mutex::new(stage),
+        };
+        Ok(Begun {
+            partial: Box::new(partial),
+            progress,
+        })
+    }
+
+    fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        let kept = self.kept.lock();
+        let left = kept.unfinished.values();
+        Ok(left
+            .map(|left| Unfinished::new(left.progress(), left.touched))
+            .collect())
+    }
+
+    fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.kept.lock().unfinished.remove(digest);
+        Ok(())
     }
 
     fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
-        self.content.lock().remove(digest);
+        self.kept.lock().content.remove(digest);
         Ok(())
     }
 
@@ -93,7 +141,8 @@ impl Catalog for MemoryStore {
 struct MemoryPartial {
     digest: Digest,
     bytes: Arc<RwLock<Vec<u8>>>,
-    shelf: Shelf,
+    kept: Arc<Mutex<Kept>>,
+    stage: Mutex<Stage>,
 }
 
 impl Partial for MemoryPartial {
@@ -120,12 +169,44 @@ impl Partial for MemoryPartial {
         Source::memory(Arc::clone(&self.bytes))
     }
 
+    fn checkpoint(&self, progress: &Progress, _durable: bool) -> Result<(), StoreError> {
+        check_progress(progress, &self.digest)?;
+        let mut stage = self.stage.lock();
+        if *stage == Stage::Gone {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let remembered = Remembered {
+            bytes: Arc::clone(&self.bytes),
+            progress: progress.clone(),
+            touched: now.map_or(0, |now| now.as_secs()),
+        };
+        let unfinished = &mut self.kept.lock().unfinished;
+        unfinished.insert(self.digest.clone(), remembered);
+        *stage = Stage::Remembered;
+        Ok(())
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        let mut stage = self.stage.lock();
+        if *stage == Stage::Remembered {
+            self.kept.lock().unfinished.remove(&self.digest);
+        }
+        *stage = Stage::Gone;
+        Ok(())
+    }
+
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
-        check_proof(verified, &self.digest, self.bytes.read().len() as u64)?;
-        let content = Content::new(self.source(), verified.size());
-        self.shelf
-            .lock()
-            .insert(self.digest.clone(), content.clone());
+        let mut stage = self.stage.lock();
+        let size = self.bytes.read().len() as u64;
+        check_proof(verified, &self.digest, size, *stage)?;
+        let content = Content::new(self.source(), size);
+        let mut kept = self.kept.lock();
+        kept.content.insert(self.digest.clone(), content.clone());
+        if *stage == Stage::Remembered {
+            kept.unfinished.remove(&self.digest);
+        }
+        *stage = Stage::Gone;
         Ok(content)
     }
 }

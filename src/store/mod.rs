@@ -21,6 +21,7 @@ mod error;
 pub(crate) mod faulty;
 mod memory;
 mod partial;
+mod progress;
 
 use crate::oci::Digest;
 
@@ -30,15 +31,26 @@ pub use disk::DiskStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use partial::Partial;
+pub use progress::{Begun, Progress, Unfinished};
 
-/// Verified, immutable bytes by digest, and the files of fills under way.
+/// Verified, immutable bytes by digest, and the files of fills that have not come to their end.
 pub trait Contents: Send + Sync + 'static {
     /// The content named `digest`, open for reading; `None` when it is not here.
     fn open(&self, digest: &Digest) -> Result<Option<Content>, StoreError>;
 
-    /// A new, empty file for a fill of `digest`. What an earlier fill of the same digest left behind
-    /// is dropped. The caller holds at most one per digest (invariant 3).
-    fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError>;
+    /// The file for a fill of `digest`: what an earlier one left, with its progress, or a new, empty one.
+    /// The caller holds at most one per digest (invariant 3).
+    ///
+    /// What was left and cannot be trusted to be what was remembered is dropped, and is no error.
+    fn begin(&self, digest: &Digest) -> Result<Begun, StoreError>;
+
+    /// The fills that stopped before their end, those of an earlier process too, in no order. One that was
+    /// remembered and is in use now is among them: the caller knows.
+    fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError>;
+
+    /// Drops what an unfinished fill of `digest` left. The caller knows that no fill uses it.
+    /// No error when it is not there.
+    fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError>;
 
     /// Takes content whose bytes turned out wrong out of sight, so that it is absent and can be filled anew.
     /// No error when it is not there.

@@ -19,13 +19,18 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// A new file for `digest`.
+    /// A new file for `digest`; what an earlier fill left of it is dropped.
     pub(super) fn begin(store: &dyn Store, digest: &Digest) -> Result<Self, StoreError> {
         let verifier = Verifier::of(digest).ok_or_else(|| {
             let reason = "unknown algorithm";
             StoreError::new(StoreErrorKind::Misuse, "verify", digest.to_string(), reason)
         })?;
-        let partial = Arc::from(store.begin(digest)?);
+        let mut begun = store.begin(digest)?;
+        if begun.progress.is_some() {
+            begun.partial.discard()?;
+            begun = store.begin(digest)?;
+        }
+        let partial = Arc::from(begun.partial);
         Ok(Self {
             partial,
             verifier,

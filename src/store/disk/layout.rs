@@ -1,9 +1,11 @@
 //! Where things lie in the data folder, and which version of that we speak.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::fill_files::FillFiles;
 use crate::oci::Digest;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -92,11 +94,12 @@ impl Layout {
         ))
     }
 
-    /// Drops what fills of an earlier process left behind, and nothing else that may lie there.
-    pub(super) fn drop_fills(&self) -> Result<(), StoreError> {
+    /// The files of every fill that left any, and of nothing else that may lie there.
+    pub(super) fn fills_left(&self) -> Result<Vec<FillFiles>, StoreError> {
+        let mut left = BTreeMap::new();
         for algorithm in ["sha256", "sha512"] {
             let folder = self.fills().join(algorithm);
-            let failed = |error| StoreError::io("clear", folder.display(), &error);
+            let failed = |error| StoreError::io("list", folder.display(), &error);
             let files = match fs::read_dir(&folder) {
                 Ok(files) => files,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -104,13 +107,12 @@ impl Layout {
             };
             for file in files {
                 let path = file.map_err(failed)?.path();
-                if path.extension().is_some_and(|it| it == "part") {
-                    fs::remove_file(&path)
-                        .map_err(|error| StoreError::io("remove", path.display(), &error))?;
+                if let Some(files) = FillFiles::owning(&path, algorithm) {
+                    left.insert(files.digest().clone(), files);
                 }
             }
         }
-        Ok(())
+        Ok(left.into_values().collect())
     }
 
     pub(super) fn content(&self, digest: &Digest) -> PathBuf {
@@ -128,10 +130,9 @@ impl Layout {
         folder.join(digest.encoded())
     }
 
-    pub(super) fn part(&self, digest: &Digest) -> PathBuf {
-        self.fills()
-            .join(digest.algorithm_name())
-            .join(format!("{}.part", digest.encoded()))
+    /// The files of a fill of `digest`.
+    pub(super) fn fill(&self, digest: &Digest) -> FillFiles {
+        FillFiles::new(&self.fills().join(digest.algorithm_name()), digest.clone())
     }
 
     pub(super) fn catalog(&self) -> PathBuf {
@@ -148,8 +149,8 @@ impl Layout {
     }
 }
 
-/// Writes a small file so that it is there with all of `text` or not at all.
-fn write_whole(path: &Path, text: &str) -> Result<(), StoreError> {
+/// Writes a small file so that it is there with all of `text` or as it was before, also after a power loss.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<(), StoreError> {
     let new = path.with_extension("new");
     let written = File::create(&new).and_then(|mut file| {
         file.write_all(text.as_bytes())?;

@@ -5,21 +5,29 @@
 //!   VERSION                        the layout's number; a newer one than ours is refused
 //!   content/sha256/ab/abcd...      verified bytes, blobs and manifests alike
 //!   wrong/sha256/abcd...           content whose bytes turned out wrong: for the operator to look at
-//!   fills/sha256/abcd....part      unverified bytes of fills under way
+//!   fills/sha256/abcd....part      unverified bytes of a fill that has not come to its end
+//!   fills/sha256/abcd....ranges    how far it got, as of the last checkpoint
+//!   fills/sha256/abcd....synced    the same, as of the last durable one
 //!   catalog.redb                   records and links
 //! ```
 //!
 //! Files are the truth about bytes: content is looked up with `open(2)`, so a folder of any size serves
 //! from the first moment, and whatever is deleted while we are stopped is a miss and nothing more.
+//! Which bytes of a fill are present is what its notes say, and only the digest tells whether they are right.
 //! Paths are built from typed digests only. One process holds the folder: the catalog's lock says so.
 
 mod catalog;
+#[cfg(test)]
+mod crashes;
+mod fill_files;
 mod layout;
+mod note;
 mod partial;
 #[cfg(test)]
 mod tests;
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +38,8 @@ use self::catalog::DiskCatalog;
 use self::layout::{Layout, make_parent};
 use self::partial::DiskPartial;
 use super::{
-    Catalog, Content, Contents, Link, Partial, Record, RecordKey, Source, StoreError,
-    StoreErrorKind,
+    Begun, Catalog, Content, Contents, Link, Record, RecordKey, Source, StoreError, StoreErrorKind,
+    Unfinished,
 };
 use crate::oci::Digest;
 
@@ -39,24 +47,52 @@ use crate::oci::Digest;
 pub struct DiskStore {
     layout: Layout,
     catalog: DiskCatalog,
+    /// Which boot of the machine this is: what was written in it, synced or not, is still to be read in it.
+    boot: Arc<str>,
     /// One trial write at a time: they share a name.
     probing: Mutex<()>,
 }
 
 impl DiskStore {
-    /// Opens the data folder, making what is missing. Bytes of fills that a crash left behind are dropped.
+    /// Opens the data folder, making what is missing. Of the fills that an earlier process left, those that can be
+    /// taken up stay; the rest is dropped.
     ///
     /// Fails when the folder cannot be written, is of a newer layout, or is held by another process.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot = boot.map_or_else(
+            // The kernel does not tell: each process is a boot of its own, and hands on only what it synced.
+            |_| format!("process {:016x}", RandomState::new().hash_one(())),
+            |boot| boot.trim().to_owned(),
+        );
+        Self::open_in(root, &boot)
+    }
+
+    /// Opens the data folder in the boot of that name.
+    fn open_in(root: &Path, boot: &str) -> Result<Self, StoreError> {
         let layout = Layout::open(root)?;
         let catalog = DiskCatalog::open(&layout.catalog())?;
-        // Only after the lock is ours: another process's fills are not ours to drop.
-        layout.drop_fills()?;
-        Ok(Self {
+        let store = Self {
             layout,
             catalog,
+            boot: boot.into(),
             probing: Mutex::default(),
-        })
+        };
+        // Only after the lock is ours: another process's fills are not ours to drop.
+        store.drop_broken_fills()?;
+        Ok(store)
+    }
+
+    fn drop_broken_fills(&self) -> Result<(), StoreError> {
+        for files in self.layout.fills_left()? {
+            files.remove_new()?;
+            // What has become content is asked for no more.
+            let done = self.layout.content(files.digest()).exists();
+            if done || files.left(&self.boot).is_none() {
+                files.remove()?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +113,7 @@ impl Contents for DiskStore {
         }
     }
 
-    fn begin(&self, digest: &Digest) -> Result<Box<dyn Partial>, StoreError> {
+    fn begin(&self, digest: &Digest) -> Result<Begun, StoreError> {
         if !digest.is_verifiable() {
             let reason = "its algorithm cannot be verified";
             return Err(StoreError::new(
@@ -87,12 +123,22 @@ impl Contents for DiskStore {
                 reason,
             ));
         }
-        let (part, content) = (self.layout.part(digest), self.layout.content(digest));
-        Ok(Box::new(DiskPartial::create(
-            digest.clone(),
-            part,
-            content,
-        )?))
+        let (files, content) = (self.layout.fill(digest), self.layout.content(digest));
+        DiskPartial::begin(files, content, Arc::clone(&self.boot))
+    }
+
+    fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        let fills = self.layout.fills_left()?;
+        // One without progress is in use and was never remembered, or came to its end since it was listed.
+        let left = fills.iter().filter_map(|files| {
+            let (_, progress) = files.left(&self.boot)?;
+            Some(Unfinished::new(progress, files.touched()?))
+        });
+        Ok(left.collect())
+    }
+
+    fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.layout.fill(digest).remove()
     }
 
     fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {

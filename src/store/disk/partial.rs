@@ -1,59 +1,63 @@
-//! A fill's file on disk, and the commit protocol.
+//! A fill's file on disk, its checkpoints, and the commit protocol.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
+use super::fill_files::FillFiles;
 use super::layout::{make_parent, sync_parent};
-use crate::oci::{Digest, Verified};
-use crate::store::partial::check_proof;
-use crate::store::{Content, Partial, Source, StoreError};
+use crate::oci::Verified;
+use crate::store::partial::{Stage, check_proof};
+use crate::store::progress::check_progress;
+use crate::store::{Begun, Content, Partial, Progress, Source, StoreError};
 
 /// `fills/.../<digest>.part` until it is committed to `content/.../<digest>`.
 pub(super) struct DiskPartial {
-    digest: Digest,
+    files: FillFiles,
     /// One open file for the writer and for every follower: it outlives the rename.
     file: Arc<File>,
-    part: PathBuf,
     content: PathBuf,
-    /// Set once the file has left `part`; then drop has nothing to remove.
-    committed: AtomicBool,
+    boot: Arc<str>,
+    /// Held while files are renamed or removed, so that a late checkpoint leaves no note behind.
+    stage: Mutex<Stage>,
 }
 
 impl DiskPartial {
-    pub(super) fn create(
-        digest: Digest,
-        part: PathBuf,
+    /// Takes up what is left in `files`, or begins anew. `boot` is the one we are in.
+    pub(super) fn begin(
+        files: FillFiles,
         content: PathBuf,
-    ) -> Result<Self, StoreError> {
-        make_parent(&part)?;
-        // Never truncate: a reader of a dropped fill may still hold the old file open.
-        match fs::remove_file(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", part.display(), &error));
-            }
-            _ => {}
-        }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&part)
-            .map_err(|error| StoreError::io("create", part.display(), &error))?;
-        Ok(Self {
-            digest,
+        boot: Arc<str>,
+    ) -> Result<Begun, StoreError> {
+        let (file, stage, progress) = match files.left(&boot) {
+            Some((file, progress)) => (file, Stage::Remembered, Some(progress)),
+            None => (files.create()?, Stage::New, None),
+        };
+        let partial = Self {
+            files,
             file: Arc::new(file),
-            part,
             content,
-            committed: AtomicBool::new(false),
+            boot,
+            stage: Mutex::new(stage),
+        };
+        Ok(Begun {
+            partial: Box::new(partial),
+            progress,
         })
     }
 
+    fn sync(&self) -> Result<(), StoreError> {
+        self.file
+            .sync_data()
+            .map_err(|error| self.failed("sync", &error))
+    }
+
     fn failed(&self, operation: &'static str, error: &io::Error) -> StoreError {
-        StoreError::io(operation, self.part.display(), error)
+        StoreError::io(operation, self.files.part().display(), error)
     }
 }
 
@@ -68,20 +72,46 @@ impl Partial for DiskPartial {
         Source::file(Arc::clone(&self.file))
     }
 
+    fn checkpoint(&self, progress: &Progress, durable: bool) -> Result<(), StoreError> {
+        check_progress(progress, self.files.digest())?;
+        let mut stage = self.stage.lock();
+        if *stage == Stage::Gone {
+            return Ok(());
+        }
+        self.files.note_written(progress, &self.boot)?;
+        *stage = Stage::Remembered;
+        if durable {
+            // The bytes before the note that vouches for them.
+            self.sync()?;
+            self.files.note_synced(progress)?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        let mut stage = self.stage.lock();
+        if *stage != Stage::Gone {
+            self.files.remove()?;
+            *stage = Stage::Gone;
+        }
+        Ok(())
+    }
+
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
-        let size = self
-            .file
-            .metadata()
-            .map_err(|error| self.failed("stat", &error))?
-            .len();
-        check_proof(verified, &self.digest, size)?;
-        self.file
-            .sync_data()
-            .map_err(|error| self.failed("sync", &error))?;
+        let mut stage = self.stage.lock();
+        let metadata = self.file.metadata();
+        let size = metadata.map_err(|error| self.failed("stat", &error))?.len();
+        check_proof(verified, self.files.digest(), size, *stage)?;
+        self.sync()?;
         make_parent(&self.content)?;
-        fs::rename(&self.part, &self.content).map_err(|error| self.failed("rename", &error))?;
+        fs::rename(self.files.part(), &self.content)
+            .map_err(|error| self.failed("rename", &error))?;
         // From here the content is visible; a failed sync of the folder costs at most a later miss.
-        self.committed.store(true, Ordering::Release);
+        if *stage == Stage::Remembered {
+            // A note without bytes tells nobody anything; the next start drops it.
+            let _ = self.files.remove_notes();
+        }
+        *stage = Stage::Gone;
         sync_parent(&self.content)?;
         Ok(Content::new(self.source(), size))
     }
@@ -89,9 +119,9 @@ impl Partial for DiskPartial {
 
 impl Drop for DiskPartial {
     fn drop(&mut self) {
-        if !self.committed.load(Ordering::Acquire) {
+        if *self.stage.get_mut() == Stage::New {
             // Nobody is left to tell; what stays is dropped by the next start.
-            let _ = fs::remove_file(&self.part);
+            let _ = self.files.remove();
         }
     }
 }

@@ -12,7 +12,7 @@ const BYTES: &[u8] = b"kept across restarts";
 fn keep(store: &DiskStore) -> Digest {
     let digest = Digest::sha256_of(BYTES);
     let proof = Verifier::verify(&digest, BYTES).unwrap().unwrap();
-    let partial = store.begin(&digest).unwrap();
+    let partial = store.begin(&digest).unwrap().partial;
     partial.write_at(0, BYTES).unwrap();
     partial.commit(&proof).unwrap();
     digest
@@ -78,7 +78,7 @@ fn a_crash_in_the_midst_of_a_fill_leaves_nothing() {
     let digest = Digest::sha256_of(BYTES);
     {
         let store = DiskStore::open(folder.path()).unwrap();
-        let partial = store.begin(&digest).unwrap();
+        let partial = store.begin(&digest).unwrap().partial;
         partial.write_at(0, b"half").unwrap();
         // A killed process runs no destructor.
         std::mem::forget(partial);
