@@ -22,8 +22,8 @@ use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
-use crate::config::{Auth, Config, Upstream as UpstreamConfig};
-use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream};
+use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
+use crate::mirror::{FillPolicy, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream};
 use crate::server::{
     BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
 };
@@ -112,6 +112,7 @@ impl App {
             upstreams: upstreams(config, &metrics)?,
             store,
             clock: Arc::new(SystemClock),
+            fills: fill_policy(config),
             fetch_runtime: fetch_runtime.handle().clone(),
             metrics: MirrorMetrics::new(&metrics)?,
         });
@@ -246,9 +247,26 @@ fn upstreams(
             ttl: upstream.tags.ttl,
             stale_if_error: upstream.tags.stale_if_error,
         };
-        Ok((Arc::from(name), Upstream { registry, tags }))
+        let made = Upstream {
+            registry,
+            tags,
+            downloads: upstream.downloads.max,
+            eager_downloads: upstream.downloads.eager,
+        };
+        Ok((Arc::from(name), made))
     });
     made.collect()
+}
+
+fn fill_policy(config: &Config) -> FillPolicy {
+    let fills = config.fills();
+    FillPolicy {
+        finish: fills.on_leave == OnLeave::Finish,
+        finish_share: fills.finish_share.as_f64(),
+        answer_within: fills.answer_within,
+        max_age: fills.max_age,
+        max_bytes: fills.max_share.of(config.store().capacity.as_u64()),
+    }
 }
 
 fn settings(upstream: &UpstreamConfig) -> Settings {

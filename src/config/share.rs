@@ -15,6 +15,17 @@ impl Share {
     /// A fifth.
     pub(super) const FIFTH: Self = Self(0.2);
 
+    /// So much of `whole`, rounded down.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a share of bytes need not be exact, and lies between 0 and the whole"
+    )]
+    pub fn of(self, whole: u64) -> u64 {
+        (whole as f64 * self.0) as u64
+    }
+
     /// The share as a number from 0 to 1, both included.
     pub fn as_f64(self) -> f64 {
         self.0

@@ -137,14 +137,14 @@ impl Mirror {
         link: &Link,
         feed: Feed,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let answer = self.obtain(link, feed.clone()).await?;
+        let answer = self.obtain(link, feed.clone(), &[]).await?;
         let on_disk = matches!(answer.value, Blob::Content(_));
         let (read, outcome) = match self.read(link, &answer.value).await {
             // Wrong bytes of a fill are upstream's: the fill has ended, and that is the answer.
             Err(MirrorError::Fill(FillError::Mismatch(wrong))) if on_disk => {
                 tracing::error!(digest = %link.digest, %wrong, "content has gone wrong on disk; set aside");
                 self.store.set_aside(&link.digest)?;
-                let answer = self.obtain(link, feed).await?;
+                let answer = self.obtain(link, feed, &[]).await?;
                 (self.read(link, &answer.value).await?, answer.outcome)
             }
             read => (read?, answer.outcome),

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
-use self::fill::FillTable;
+use self::fill::{Fills, Lanes};
 use self::flight::Flights;
 use self::resolve::Resolved;
 use crate::oci::Digest;
@@ -44,7 +44,7 @@ use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fill::{FillError, Follower, Joined};
+pub use fill::{FillError, FillPolicy, Follower, Joined, Strayed};
 pub use freshness::TagPolicy;
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
@@ -69,6 +69,10 @@ pub struct Upstream {
     pub registry: Arc<dyn Registry>,
     /// How long its tags' answers are good.
     pub tags: TagPolicy,
+    /// Connections that download blobs at once.
+    pub downloads: usize,
+    /// How many of them may run ahead of the clients, after a manifest was brought; 0 for none.
+    pub eager_downloads: usize,
 }
 
 /// What a [`Mirror`] is made of. The composition root fills it in.
@@ -79,19 +83,42 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
+    /// How fills are treated.
+    pub fills: FillPolicy,
     /// Where fills and questions to upstream run: never on a thread that serves hits.
     pub fetch_runtime: Handle,
     /// What the engine counts.
     pub metrics: MirrorMetrics,
 }
 
+/// One upstream, and the lanes to it.
+struct Way {
+    registry: Arc<dyn Registry>,
+    tags: TagPolicy,
+    lanes: Arc<Lanes>,
+    eager: bool,
+}
+
+impl From<Upstream> for Way {
+    fn from(upstream: Upstream) -> Self {
+        let ahead = upstream.eager_downloads;
+        Self {
+            registry: upstream.registry,
+            tags: upstream.tags,
+            // Without its own, what goes on alone has one lane still.
+            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1))),
+            eager: ahead > 0,
+        }
+    }
+}
+
 /// The engine.
 pub struct Mirror {
-    upstreams: HashMap<Arc<str>, Upstream>,
+    upstreams: HashMap<Arc<str>, Way>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     fetch_runtime: Handle,
-    fills: Arc<FillTable>,
+    fills: Arc<Fills>,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
     proofs: Flights<Link, Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
@@ -106,12 +133,21 @@ impl Mirror {
         Arc::new(Self {
             proofs: Flights::new(parts.fetch_runtime.clone()),
             resolutions: Flights::new(parts.fetch_runtime.clone()),
-            fills: Arc::new(FillTable::new(parts.metrics.fills_in_flight)),
+            fills: Arc::new(Fills::new(
+                Arc::clone(&parts.store),
+                parts.fetch_runtime.clone(),
+                parts.fills,
+                parts.metrics,
+            )),
             manifests: Cache::builder()
                 .max_capacity(MANIFESTS_IN_MEMORY)
                 .weigher(|_, manifest: &HeldManifest| manifest.weight())
                 .build(),
-            upstreams: parts.upstreams,
+            upstreams: parts
+                .upstreams
+                .into_iter()
+                .map(|(name, upstream)| (name, upstream.into()))
+                .collect(),
             store: parts.store,
             clock: parts.clock,
             fetch_runtime: parts.fetch_runtime,
@@ -129,7 +165,15 @@ impl Mirror {
         self.fills.commits_ended().await;
     }
 
-    fn upstream(&self, name: &str) -> Result<&Upstream, MirrorError> {
+    /// Notes how far each fill has come, so that it is taken up after the next start.
+    pub async fn fills_noted(&self) {
+        let fills = Arc::clone(&self.fills);
+        let noted = tokio::task::spawn_blocking(move || fills.note_all());
+        // What cannot be noted is fetched again.
+        let _ = noted.await;
+    }
+
+    fn upstream(&self, name: &str) -> Result<&Way, MirrorError> {
         self.upstreams
             .get(name)
             .ok_or_else(|| MirrorError::UnknownUpstream(name.into()))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fill::{Entered, Feed, Fetcher, FillError, Joined};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, Reference};
+use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
 use crate::store::{Content, Link, Origin, Role, StoreError};
 
 /// How many fills of others may break under a request before it gives up. More than one takes somebody who asks
@@ -44,7 +44,7 @@ impl Blob {
                 bytes.map_err(|error| FillError::Store(StoreError::io("read", "content", &error)))
             }
             Self::Fill(joined, size) => {
-                let mut follower = joined.follow(ByteRange::new(0, *size));
+                let mut follower = joined.follow(vec![ByteRange::new(0, *size)]);
                 let mut bytes = Vec::new();
                 while let Some(chunk) = follower.next(usize::MAX).await? {
                     bytes.extend_from_slice(&chunk);
@@ -56,17 +56,18 @@ impl Blob {
 }
 
 impl Mirror {
-    /// The blob `digest` of `origin`, for a GET: begins a fill when it is not here.
+    /// The blob `digest` of `origin`, for a GET of `parts` of it (none: of all): begins a fill when it is not here.
     ///
-    /// Returns when the response's head can be written: the size is known and, for a blob of up to 64 KiB,
-    /// the digest matches.
+    /// Returns when the response's head can be written: the size is known and, for all of a blob of up to 64 KiB,
+    /// the digest matches. The parts need not lie within the blob: they say what is to be fetched first.
     pub async fn blob(
         self: &Arc<Self>,
         origin: &Origin,
         digest: &Digest,
+        parts: &[RangeSpec],
     ) -> Result<Answer<Blob>, MirrorError> {
         let link = super::link(origin, digest, Role::Blob);
-        self.obtain(&link, Feed::Blob).await
+        self.obtain(&link, Feed::Blob, parts).await
     }
 
     /// The size in bytes of the blob `digest` of `origin`, for a HEAD: never begins a fill.
@@ -109,6 +110,7 @@ impl Mirror {
         self: &Arc<Self>,
         link: &Link,
         feed: Feed,
+        parts: &[RangeSpec],
     ) -> Result<Answer<Blob>, MirrorError> {
         if let Some(content) = self.content(&link.digest)?
             && self.linked(link)
@@ -120,7 +122,7 @@ impl Mirror {
         }
         let fetcher = self.fetcher(link, feed)?;
         for _ in 0..=BROKEN_FILLS_OF_OTHERS {
-            if let Some(answer) = self.enter(link, &fetcher).await? {
+            if let Some(answer) = self.enter(&fetcher, parts).await? {
                 return Ok(answer);
             }
         }
@@ -133,17 +135,15 @@ impl Mirror {
     /// upstream's answer is none to us.
     async fn enter(
         self: &Arc<Self>,
-        link: &Link,
         fetcher: &Fetcher,
+        parts: &[RangeSpec],
     ) -> Result<Option<Answer<Blob>>, MirrorError> {
-        let (joined, outcome, own) = match self.fills.enter(link, &*self.store)? {
-            Entered::Began(fill) => {
-                fetcher.clone().begin(Arc::clone(&fill));
-                (Joined::new(fill, fetcher.clone()), Outcome::Miss, true)
-            }
-            Entered::Joined(fill) => {
-                let own = fill.link() == link;
-                (Joined::new(fill, fetcher.clone()), Outcome::Join, own)
+        let link = &fetcher.link;
+        let (joined, outcome, own) = match self.fills.enter(fetcher, parts.is_empty())? {
+            Entered::Began(seat) => (Joined::new(seat, parts, true), Outcome::Miss, true),
+            Entered::Joined(seat) => {
+                let own = seat.fill().link() == link;
+                (Joined::new(seat, parts, false), Outcome::Join, own)
             }
             Entered::Content(content) => {
                 let outcome = if self.linked(link) {
@@ -161,6 +161,7 @@ impl Mirror {
         }
         match joined.opened().await {
             Ok(size) => {
+                let outcome = joined.strayed().why().map_or(outcome, Outcome::Bypass);
                 let value = Blob::Fill(joined, size);
                 Ok(Some(Answer { value, outcome }))
             }
@@ -170,13 +171,13 @@ impl Mirror {
     }
 
     fn fetcher(&self, link: &Link, feed: Feed) -> Result<Fetcher, MirrorError> {
+        let upstream = self.upstream(&link.origin.upstream)?;
         Ok(Fetcher {
-            registry: Arc::clone(&self.upstream(&link.origin.upstream)?.registry),
             link: link.clone(),
+            registry: Arc::clone(&upstream.registry),
+            lanes: Arc::clone(&upstream.lanes),
             feed,
-            store: Arc::clone(&self.store),
             fills: Arc::clone(&self.fills),
-            runtime: self.fetch_runtime.clone(),
         })
     }
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Blob, Clock, FillError, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
+use super::{Blob, Clock, FillError, FillPolicy, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
 use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
@@ -55,14 +55,17 @@ impl Script {
         Self { size, ..self }
     }
 
-    /// The steps from byte `from` on.
-    fn from(self, from: u64) -> Vec<Step> {
-        let mut skip = usize::try_from(from).unwrap();
+    /// The steps that bring the bytes of `range`, and those in between.
+    fn within(self, range: ByteRange) -> Vec<Step> {
+        let mut at = 0;
         let cut = |step| match step {
             Step::Send(bytes) => {
-                let skipped = skip.min(bytes.len());
-                skip -= skipped;
-                Step::Send(bytes.slice(skipped..))
+                let length = bytes.len() as u64;
+                let start = range.start.clamp(at, at + length) - at;
+                let end = range.end.clamp(at, at + length) - at;
+                at += length;
+                let index = |offset| usize::try_from(offset).unwrap();
+                Step::Send(bytes.slice(index(start.min(end))..index(end)))
             }
             step => step,
         };
@@ -199,20 +202,27 @@ impl Registry for Scripted {
         digest: &Digest,
         part: Option<RangeSpec>,
     ) -> Result<BlobBody, UpstreamError> {
-        let from = match part {
-            None => 0,
-            Some(RangeSpec::From(from)) => from,
-            Some(part) => panic!("no script for {part}"),
-        };
-        self.called(format!("GET blob {digest} from {from}"))?;
+        self.called(match part {
+            None => format!("GET blob {digest} from 0"),
+            Some(RangeSpec::From(from)) => format!("GET blob {digest} from {from}"),
+            Some(part) => format!("GET blob {digest} part {part}"),
+        })?;
         let script = self
             .blobs
             .lock()
             .get_mut(digest)
             .and_then(VecDeque::pop_front);
         let script = script.ok_or_else(not_found)?;
-        let (size, offset) = (script.size, if script.knows_ranges { from } else { 0 });
-        let steps = stream::iter(script.from(offset)).then(|step| async move {
+        let size = script.size;
+        let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
+        let range = match part {
+            Some(part) if script.knows_ranges => part.resolve(all.end).ok_or_else(|| {
+                let size = all.end;
+                UpstreamError::new(ErrorKind::Unsatisfiable { size }, "scripted")
+            })?,
+            _ => all,
+        };
+        let steps = stream::iter(script.within(range)).then(|step| async move {
             match step {
                 Step::Send(bytes) => Ok(bytes),
                 Step::Gate(gate) => {
@@ -224,8 +234,8 @@ impl Registry for Scripted {
             }
         });
         Ok(BlobBody {
-            offset,
-            end: size,
+            offset: range.start,
+            end: size.map(|_| range.end),
             size,
             stream: steps.boxed(),
         })
@@ -259,6 +269,15 @@ impl Clock for HandClock {
 pub(crate) const TTL: u64 = 60;
 pub(crate) const STALE: u64 = 600;
 
+fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy) -> Upstream {
+    Upstream {
+        registry,
+        tags,
+        downloads: 16,
+        eager_downloads: 0,
+    }
+}
+
 /// An engine over `store`, with one scripted upstream named `docker.io`.
 pub(crate) struct House {
     pub(crate) mirror: Arc<Mirror>,
@@ -278,7 +297,14 @@ impl House {
         };
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
-            upstreams: HashMap::from([(Arc::from("docker.io"), Upstream { registry, tags })]),
+            upstreams: HashMap::from([(Arc::from("docker.io"), upstream_of(registry, tags))]),
+            fills: FillPolicy {
+                finish: true,
+                finish_share: 0.5,
+                answer_within: Duration::from_secs(25),
+                max_age: Duration::from_secs(3600),
+                max_bytes: u64::MAX,
+            },
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
             fetch_runtime: Handle::current(),
@@ -352,7 +378,7 @@ pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
             bytes.drain(..usize::try_from(range.start).unwrap());
         }
         Blob::Fill(joined, _) => {
-            let mut follower = joined.follow(range);
+            let mut follower = joined.follow(vec![range]);
             loop {
                 match follower.next(10_000).await {
                     Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),

@@ -1,283 +1,350 @@
-//! The task that brings a fill's bytes: receive, write and hash in one place, on the fetch runtime.
+//! One fetch of a fill: a task on the fetch runtime that brings one stretch: receive, write and hash in one place.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
-use futures_util::stream::{self, StreamExt};
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use futures_util::stream::StreamExt;
+use tokio::time::{Instant, sleep};
 
+use super::error::FillError;
+use super::fetcher::{Fetcher, carry_out, settle};
+use super::fill::{Fill, Next};
+use super::ground::FetchId;
 use super::patience::Patience;
-use super::state::{FillError, Phase, State};
-use super::table::{Fill, FillTable};
-use super::work::Work;
-use crate::oci::{Digest, RangeSpec, Reference, Verified};
-use crate::store::{Content, Link, Origin, Store, StoreError};
-use crate::upstream::{BlobBody, Registry, UpstreamError};
+use super::state::Ending;
+use super::work::{Durable, SharedWork};
+use crate::oci::{ByteRange, RangeSpec, Verifier};
+use crate::upstream::{BlobBody, ErrorKind, UpstreamError};
 
 /// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
 const PUBLISH_EVERY: u64 = 256 * 1024;
 
-/// How many fetches one fill may lose before it is given up.
-const FETCHES_PER_FILL: u32 = 3;
+/// When the hash lies this far behind, it is brought after the fetches by a task of its own.
+const HASH_BEHIND: u64 = 4 * 1024 * 1024;
 
-/// Where a fill's bytes come from.
-#[derive(Clone)]
-pub(in crate::mirror) enum Feed {
-    /// Upstream's blob endpoint.
-    Blob,
-    /// Upstream's manifest endpoint, by digest.
-    Manifest,
-    /// Bytes that are already in hand.
-    Held(Bytes),
-}
-
-/// All that a fetch needs, bound to the right that it uses.
-#[derive(Clone)]
-pub(in crate::mirror) struct Fetcher {
-    /// Under whose right this request asks, and as what.
-    pub(in crate::mirror) link: Link,
-    pub(in crate::mirror) registry: Arc<dyn Registry>,
-    pub(in crate::mirror) feed: Feed,
-    pub(in crate::mirror) store: Arc<dyn Store>,
-    pub(in crate::mirror) fills: Arc<FillTable>,
-    pub(in crate::mirror) runtime: Handle,
-}
-
-impl Fetcher {
-    /// Begins a fetch for `fill`. The caller has begun or claimed the fill: there is no other fetch.
-    pub(in crate::mirror) fn begin(self, fill: Arc<Fill>) {
-        let runtime = self.runtime.clone();
-        let mut guard = Guard {
-            work: fill.take_work(),
-            fill,
-            fills: Arc::clone(&self.fills),
-            ended: false,
-        };
-        if guard.fill.count_fetch() > FETCHES_PER_FILL {
-            return guard.fail(FillError::Abandoned);
-        }
-        runtime.spawn(self.run(guard));
-    }
-
-    async fn run(self, mut guard: Guard) {
-        match self.fetch(&mut guard).await {
-            Ok(verified) => self.keep(guard, verified).await,
-            Err(error) => {
-                self.log(guard.fill.digest(), &error);
-                guard.fail(error);
-            }
-        }
-    }
-
-    /// Who waits is told, and tells it again; but there may be nobody left, and wrong bytes concern everybody.
-    fn log(&self, digest: &Digest, error: &FillError) {
-        let Origin {
-            upstream,
-            repository,
-        } = &self.link.origin;
-        if matches!(error, FillError::Mismatch(_)) {
-            tracing::warn!(%upstream, %repository, %digest, %error, "fill failed");
-        } else {
-            tracing::debug!(%upstream, %repository, %digest, %error, "fill failed");
-        }
-    }
-
-    /// Receives until all is here, over as many downloads as it takes, and proves the digest.
-    async fn fetch(&self, guard: &mut Guard) -> Result<Verified, FillError> {
-        let mut patience = Patience::default();
-        loop {
-            let from = guard.cursor();
-            let Err(error) = self.download(guard, from).await else {
-                break;
-            };
-            let (begun, brought) = (guard.work.is_some(), guard.cursor() - from);
-            let Some(pause) = patience.pause(&error, brought, begun) else {
-                return Err(error);
-            };
-            tracing::info!(
-                upstream = %self.link.origin.upstream, digest = %guard.fill.digest(),
-                cursor = guard.cursor(), %error, "download broke off; going on after a pause"
-            );
-            sleep(pause).await;
-        }
-        // A download that ended well has begun.
-        let work = guard.work.as_ref().ok_or(FillError::Abandoned)?;
-        Ok(work.verified()?)
-    }
-
-    /// One download, from byte `from` to the end.
-    async fn download(&self, guard: &mut Guard, from: u64) -> Result<(), FillError> {
-        let told = guard.fill.state().borrow().size;
-        if guard.work.is_some() && told == Some(from) {
-            // It broke off behind the last byte.
-            return Ok(());
-        }
-        let mut body = self.open(guard, from).await?;
-        guard.adopt_size(body.size)?;
-        let work = match &mut guard.work {
-            Some(work) => work,
-            none => none.insert(Work::begin(&*self.store, guard.fill.digest())?),
-        };
-        guard
-            .fill
-            .state()
-            .send_modify(|state| state.source = Some(work.source()));
-
-        // An upstream that does not know ranges sends again what is already here.
-        let again = from.saturating_sub(body.offset);
-        let received = receive(&mut body, again, work, guard.fill.state()).await;
-        // Also before an error: followers may have all that came.
-        work.publish(guard.fill.state());
-        received?;
-        // What followers were told, also by an earlier download.
-        let told = guard.fill.state().borrow().size;
-        match told {
-            Some(announced) if announced != work.cursor() => {
-                let sent = work.cursor();
-                Err(FillError::Length { announced, sent })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn open(&self, guard: &Guard, from: u64) -> Result<BlobBody, UpstreamError> {
-        let (repository, digest) = (&self.link.origin.repository, guard.fill.digest());
-        let bytes = match &self.feed {
-            Feed::Blob => {
-                let part = (from > 0).then_some(RangeSpec::From(from));
-                return self.registry.get_blob(repository, digest, part).await;
-            }
-            Feed::Held(bytes) => bytes.clone(),
-            Feed::Manifest => {
-                let reference = Reference::Digest(digest.clone());
-                self.registry
-                    .get_manifest(repository, &reference)
-                    .await?
-                    .bytes
-            }
-        };
-        let size = Some(bytes.len() as u64);
-        Ok(BlobBody {
-            offset: 0,
-            end: size,
-            size,
-            stream: stream::iter([Ok(bytes)]).boxed(),
-        })
-    }
-
-    /// Releases the last bytes, commits, remembers the link, and only then leaves the table.
-    async fn keep(&self, mut guard: Guard, verified: Verified) {
-        let size = verified.size();
-        guard.fill.state().send_modify(|state| {
-            state.size = Some(size);
-            state.phase = Phase::Verified;
-        });
-        let Some(partial) = guard.work.as_ref().map(Work::partial) else {
-            return;
-        };
-        let link = self.link.clone();
-        let store = Arc::clone(&self.store);
-        // Syncing may take long; readers already have the bytes and do not wait for it.
-        let committed = tokio::task::spawn_blocking(move || -> Result<Content, StoreError> {
-            let content = partial.commit(&verified)?;
-            store.link(&[link])?;
-            Ok(content)
-        });
-        match committed.await {
-            Ok(Ok(_)) => {}
-            // The clients have right bytes; only the next one pays.
-            Ok(Err(error)) => {
-                tracing::error!(digest = %guard.fill.digest(), %error, "content not kept");
-            }
-            // The process is ending: as if it had been killed a moment before.
-            Err(error) if error.is_cancelled() => {}
-            Err(error) => tracing::error!(digest = %guard.fill.digest(), %error, "commit panicked"),
-        }
-        guard.leave();
-    }
-}
-
-/// Takes in the body to its end, but for its first `again` bytes.
-async fn receive(
-    body: &mut BlobBody,
-    mut again: u64,
-    work: &mut Work,
-    state: &watch::Sender<State>,
-) -> Result<(), FillError> {
-    loop {
-        let ready = body.stream.next().now_or_never();
-        let next = if let Some(next) = ready {
-            next
-        } else {
-            // About to wait: the followers get what is here first.
-            work.publish(state);
-            body.stream.next().await
-        };
-        let Some(chunk) = next else { return Ok(()) };
-        let chunk = chunk?;
-        let skipped = usize::try_from(again).map_or(chunk.len(), |again| again.min(chunk.len()));
-        again -= skipped as u64;
-        work.take(&chunk[skipped..], body.size)?;
-        if work.unpublished() >= PUBLISH_EVERY {
-            work.publish(state);
-        }
-    }
-}
-
-/// Stands for the running fetch. Dropped without an end, it orphans the fill instead of leaving it hanging.
-struct Guard {
+/// One fetch. Dropped without an end, it gives its stretch and the hash back and lets the fill go on without it.
+pub(super) struct Fetch {
     fill: Arc<Fill>,
-    fills: Arc<FillTable>,
-    work: Option<Work>,
+    work: SharedWork,
+    id: FetchId,
+    /// What is asked for first, before the size is known (none: all).
+    part: Option<RangeSpec>,
+    /// Where the next byte goes, and where the stretch ends; unknown to the first fetch until it is answered.
+    stretch: Option<ByteRange>,
+    /// Bytes before this are known to the followers.
+    published: u64,
+    /// The hash, while this fetch brings the prefix.
+    carried: Option<Verifier>,
     ended: bool,
 }
 
-impl Guard {
-    /// Bytes that are here: the next one is asked for.
-    fn cursor(&self) -> u64 {
-        self.work.as_ref().map_or(0, Work::cursor)
+impl Fetch {
+    /// Begins the fetch that `id` was claimed for: of `stretch`, or of what tells the size.
+    pub(super) fn begin(fill: &Arc<Fill>, id: FetchId, stretch: Option<ByteRange>, part: Option<RangeSpec>) {
+        let Some(work) = fill.work() else {
+            return fill.quietly(|state| state.ground.release(id));
+        };
+        let fetch = Self {
+            fill: Arc::clone(fill),
+            work,
+            id,
+            part,
+            stretch,
+            published: stretch.map_or(0, |it| it.start),
+            carried: None,
+            ended: false,
+        };
+        fill.fetcher().fills.runtime.spawn(fetch.run());
     }
 
-    /// Publishes the size, or refuses one that differs from what was announced before.
-    fn adopt_size(&self, size: Option<u64>) -> Result<(), FillError> {
-        let Some(size) = size else { return Ok(()) };
-        let known = self.fill.state().borrow().size;
-        match known {
-            Some(before) if before != size => Err(FillError::SizeChanged { before, now: size }),
-            Some(_) => Ok(()),
-            None => {
-                self.fill
-                    .state()
-                    .send_modify(|state| state.size = Some(size));
-                Ok(())
+    async fn run(mut self) {
+        let fill = Arc::clone(&self.fill);
+        let brought = tokio::select! {
+            biased;
+            () = fill.over() => Ok(()),
+            brought = self.bring() => brought,
+        };
+        self.publish();
+        if let Err(error) = brought {
+            let hashed = self.carried.clone().or_else(|| self.work.hash_so_far());
+            self.fill.end(ending_of(error, hashed));
+        }
+        self.ended = true;
+    }
+
+    fn fetcher(&self) -> &Fetcher {
+        self.fill.fetcher()
+    }
+
+    /// Brings the stretch, over as many downloads as it takes.
+    async fn bring(&mut self) -> Result<(), FillError> {
+        let mut patience = Patience::default();
+        loop {
+            let from = self.stretch.map(|it| it.start);
+            let Err(error) = self.download().await else {
+                return Ok(());
+            };
+            self.publish();
+            let at = self.stretch.map(|it| it.start);
+            let brought = at.unwrap_or(0).saturating_sub(from.or(at).unwrap_or(0));
+            let confirmed = self.fill.state().borrow().confirmed;
+            let Some(pause) = patience.pause(&error, brought, confirmed) else {
+                return Err(error);
+            };
+            let fetcher = self.fetcher();
+            fetcher.fills.metrics.resumes.inc();
+            tracing::info!(
+                upstream = %fetcher.link.origin.upstream, digest = %self.fill.digest(), at, %error,
+                "download broke off; going on after a pause"
+            );
+            sleep(pause).await;
+        }
+    }
+
+    /// One download: of what is left of the stretch, or of what is asked for first.
+    async fn download(&mut self) -> Result<(), FillError> {
+        let fill = Arc::clone(&self.fill);
+        let _lane = fill.fetcher().lanes.lane(fill.joined()).await;
+        let part = self.part();
+        let mut body = match fill.fetcher().ask(part).await {
+            Ok(body) => body,
+            Err(error) => return self.outside(error),
+        };
+        self.land(&body, part)?;
+        self.receive(&mut body).await
+    }
+
+    /// What to ask upstream for.
+    fn part(&self) -> Option<RangeSpec> {
+        let Some(stretch) = self.stretch else {
+            return self.part;
+        };
+        let state = self.fill.state().borrow();
+        let to_the_end = state.ground.size() == Some(stretch.end);
+        match stretch.start {
+            _ if state.ground.is_sequential() => None,
+            0 if to_the_end => None,
+            start if to_the_end => Some(RangeSpec::From(start)),
+            start => Some(RangeSpec::FromTo(start, stretch.end.saturating_sub(1))),
+        }
+    }
+
+    /// A first request for what lies outside of the blob learns at least its size: an answer too.
+    fn outside(&self, error: UpstreamError) -> Result<(), FillError> {
+        match error.kind() {
+            ErrorKind::Unsatisfiable { size } if self.stretch.is_none() => self.learn(Some(*size)),
+            _ => Err(error.into()),
+        }
+    }
+
+    /// Upstream has answered: it is there, and told the size perhaps.
+    fn learn(&self, size: Option<u64>) -> Result<(), FillError> {
+        let mut learnt = Ok(());
+        self.fill.state().send_if_modified(|state| {
+            let news = !state.confirmed || state.ground.size().is_none();
+            learnt = size.map_or(Ok(()), |size| state.ground.learn_size(size));
+            state.confirmed |= learnt.is_ok();
+            news
+        });
+        learnt.map_err(|before| FillError::SizeChanged {
+            before,
+            now: size.unwrap_or_default(),
+        })
+    }
+
+    /// Fits what upstream sends to what may be written.
+    fn land(&mut self, body: &BlobBody, part: Option<RangeSpec>) -> Result<(), FillError> {
+        self.learn(body.size)?;
+        let reach = reach(body);
+        let ignored = part.is_some_and(|part| ignores(part, body.offset, reach));
+        let asked_until = match part {
+            Some(RangeSpec::FromTo(_, last)) if !ignored => last.saturating_add(1),
+            _ => u64::MAX,
+        };
+        let (id, now) = (self.id, Instant::now());
+        let stretch = self.fill.quietly(|state| {
+            let ground = &mut state.ground;
+            match self.stretch {
+                None => {
+                    let landed = ground.land(id, body.offset, reach.min(asked_until), now);
+                    let over = ignored.then(|| ground.start_over(id)).flatten();
+                    over.unwrap_or(landed)
+                }
+                Some(stretch) if ignored => ground.start_over(id).unwrap_or(stretch),
+                Some(stretch) => stretch,
+            }
+        });
+        self.go_to(stretch);
+        Ok(())
+    }
+
+    fn go_to(&mut self, stretch: ByteRange) {
+        self.stretch = Some(stretch);
+        self.published = stretch.start;
+        self.take_hash_along();
+    }
+
+    fn take_hash_along(&mut self) {
+        if self.carried.is_none() {
+            let at = self.published;
+            self.carried = self.work.carry(|hashed| hashed == at);
+        }
+    }
+
+    /// Takes in the body as far as there is room for it.
+    async fn receive(&mut self, body: &mut BlobBody) -> Result<(), FillError> {
+        let (mut at, reach) = (body.offset, reach(body));
+        loop {
+            let next = if let Some(ready) = body.stream.next().now_or_never() {
+                ready
+            } else {
+                // About to wait: the followers get what is here first.
+                self.publish();
+                body.stream.next().await
+            };
+            let Some(chunk) = next else {
+                return self.ended_at(at, reach);
+            };
+            let chunk = chunk?;
+            let room = self.take(at, chunk.clone(), reach)?;
+            at += chunk.len() as u64;
+            if self.unpublished() >= PUBLISH_EVERY {
+                self.publish();
+            }
+            if !room {
+                // The end of the stream, if this was it, must be seen, or the connection is not used again.
+                let _ = body.stream.next().now_or_never();
+                return Ok(());
             }
         }
     }
 
-    /// The fill has become content, or at least right bytes for those who follow.
-    fn leave(&mut self) {
-        self.ended = true;
-        self.work = None;
-        self.fills.leave(self.fill.digest());
+    /// Writes and hashes what of `chunk`, which stands at `at`, lies in our stretch; goes on in the next hole where
+    /// the stretch ends. Whether there is room for more.
+    fn take(&mut self, mut at: u64, mut chunk: Bytes, reach: u64) -> Result<bool, FillError> {
+        while let Some(stretch) = self.stretch {
+            let over = usize::try_from(stretch.start.saturating_sub(at)).unwrap_or(usize::MAX);
+            let over = over.min(chunk.len());
+            at += over as u64;
+            chunk.advance(over);
+
+            let (id, to) = (self.id, at.max(stretch.start) + chunk.len() as u64);
+            let end = self.fill.quietly(|state| state.ground.reserve(id, to));
+            if stretch.start >= end {
+                self.publish();
+                match self.fill.quietly(|state| state.ground.extend(id, reach)) {
+                    Some(next) => self.go_to(next),
+                    None => return Ok(false),
+                }
+                continue;
+            }
+            if chunk.is_empty() {
+                return Ok(true);
+            }
+            let room = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let bytes = chunk.split_to(room.min(chunk.len()));
+            self.work.partial().write_at(at, &bytes)?;
+            if let Some(hash) = &mut self.carried {
+                hash.update(&bytes);
+            }
+            at += bytes.len() as u64;
+            self.stretch = Some(ByteRange::new(at, end));
+        }
+        Ok(false)
     }
 
-    /// The order matters: the file goes first, for a new fill of this digest may begin as soon as the table is
-    /// left; followers are told last, so that one who tries again at once begins afresh.
-    fn fail(&mut self, error: FillError) {
-        self.leave();
-        self.fill
-            .state()
-            .send_modify(|state| state.phase = Phase::Failed(error));
+    /// The stream ended at `at`. Of a blob of unknown size that is its size.
+    fn ended_at(&mut self, at: u64, reach: u64) -> Result<(), FillError> {
+        self.publish();
+        if reach == u64::MAX {
+            return self.learn(Some(at));
+        }
+        if at >= reach {
+            return Ok(());
+        }
+        Err(FillError::Length {
+            announced: reach,
+            sent: at,
+        })
+    }
+
+    fn unpublished(&self) -> u64 {
+        self.stretch
+            .map_or(0, |it| it.start.saturating_sub(self.published))
+    }
+
+    /// Tells the followers of all bytes written so far, and notes them on disk from time to time.
+    fn publish(&mut self) {
+        let new = self.unpublished();
+        if new == 0 {
+            return;
+        }
+        self.published += new;
+        let (id, to) = (self.id, self.published);
+        let mut prefix = 0;
+        self.fill.state().send_modify(|state| {
+            state.ground.publish(id, to);
+            prefix = state.ground.present().prefix();
+        });
+        self.note(new);
+        self.take_hash_along();
+        if self.carried.is_none() {
+            let behind = |hashed: u64| hashed + HASH_BEHIND <= prefix;
+            if let Some(verifier) = self.work.carry(behind) {
+                carry_out(&self.fill, Next::Hash(verifier));
+            }
+        }
+    }
+
+    fn note(&self, new: u64) {
+        let Some(progress) = self.fill.progress_if(|size| self.work.written(new, size)) else {
+            return;
+        };
+        let (progress, durable) = progress;
+        if durable == Durable(false) {
+            return self.work.note(&progress, durable);
+        }
+        // Syncing takes long; the download does not wait for it.
+        let work = Arc::clone(&self.work);
+        tokio::task::spawn_blocking(move || work.note(&progress, durable));
     }
 }
 
-impl Drop for Guard {
+impl Drop for Fetch {
     fn drop(&mut self) {
-        if !self.ended {
-            self.fill.orphan(self.work.take());
+        if let Some(verifier) = self.carried.take() {
+            self.work.bring_home(verifier);
         }
+        let id = self.id;
+        self.fill
+            .state()
+            .send_modify(|state| state.ground.release(id));
+        if !self.ended {
+            self.fill.lost_one();
+        }
+        settle(&self.fill);
+    }
+}
+
+/// The end of what a body brings; beyond all bounds when upstream does not tell.
+fn reach(body: &BlobBody) -> u64 {
+    body.end.or(body.size).unwrap_or(u64::MAX)
+}
+
+/// Whether upstream sent the whole though it was asked for `part`.
+fn ignores(part: RangeSpec, offset: u64, reach: u64) -> bool {
+    match part {
+        RangeSpec::From(start) => offset < start,
+        RangeSpec::FromTo(start, last) => offset < start || reach > last.saturating_add(1),
+        RangeSpec::Suffix(length) => offset == 0 && reach > length,
+    }
+}
+
+/// How a fill ends for this reason: trouble of the store ends the keeping and not the download.
+pub(super) fn ending_of(error: FillError, hashed: Option<Verifier>) -> Ending {
+    match error {
+        FillError::Store(error) => Ending::Past { error, hashed },
+        error => Ending::Failed(error),
     }
 }

@@ -1,41 +1,92 @@
 //! One reader of a fill: waits for bytes at its own offset and reads them from the fill's file.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::fetch::Fetcher;
-use super::state::{FillError, Opening, Phase, State, Step};
-use super::table::Fill;
-use crate::oci::ByteRange;
-use crate::store::{Source, StoreError};
+use super::catch_up::unreadable;
+use super::error::FillError;
+use super::fetcher::{self, Feed, carry_out, settle};
+use super::past::Past;
+use super::seat::Seat;
+use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
+use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
+use crate::store::{Source, StoreErrorKind};
 
 /// A fill that this request takes part in, whoever began it.
 #[derive(Clone)]
 pub struct Joined {
-    fill: Arc<Fill>,
-    /// How to go on fetching, should the fill be orphaned: with this request's own right.
-    fetcher: Fetcher,
+    seat: Arc<Seat>,
+    /// What the request is for; nothing: for all.
+    parts: Arc<[RangeSpec]>,
+    strayed: Strayed,
+}
+
+/// Tells whether a request's bytes went past the store, and why.
+#[derive(Clone, Default)]
+pub struct Strayed(Arc<OnceLock<&'static str>>);
+
+impl Strayed {
+    /// The reason in one word; `None` while all is kept.
+    pub fn why(&self) -> Option<&'static str> {
+        self.0.get().copied()
+    }
+
+    fn because_of(&self, kind: StoreErrorKind) {
+        let _ = self.0.set(match kind {
+            StoreErrorKind::Full => "store_full",
+            StoreErrorKind::ReadOnly => "store_read_only",
+            _ => "store_error",
+        });
+    }
 }
 
 impl Joined {
-    pub(in crate::mirror) fn new(fill: Arc<Fill>, fetcher: Fetcher) -> Self {
-        Self { fill, fetcher }
+    /// Takes part for `parts` (none: all); begins the fill if `began`.
+    pub(in crate::mirror) fn new(seat: Seat, parts: &[RangeSpec], began: bool) -> Self {
+        let parts: Arc<[RangeSpec]> = Arc::from(parts);
+        if began {
+            fetcher::begin(seat.fill(), Arc::clone(&parts));
+        }
+        Self {
+            seat: Arc::new(seat),
+            parts,
+            strayed: Strayed::default(),
+        }
+    }
+
+    /// Tells, also later, whether the bytes went past the store.
+    pub fn strayed(&self) -> Strayed {
+        self.strayed.clone()
     }
 
     /// Waits until an answer may begin, and gives the blob's size in bytes.
     ///
-    /// Bounded by the fetch, whose every wait is bounded.
+    /// Bounded by the fetches, whose every wait is bounded.
     pub(in crate::mirror) async fn opened(&self) -> Result<u64, FillError> {
-        let mut states = self.fill.state().subscribe();
+        let fill = self.seat.fill();
+        let mut states = fill.state().subscribe();
         loop {
-            let opening = states.borrow_and_update().opening();
-            match opening {
-                Opening::Ready(size) => return Ok(size),
-                Opening::Failed(error) => return Err(error),
-                Opening::TakeOver => self.take_over(),
-                Opening::Wait => {}
+            let opening = {
+                let state = states.borrow_and_update();
+                match fill.opening(&state, &self.parts) {
+                    Opening::Ready(size) => return Ok(size),
+                    Opening::Ended => Some(ending(&state)?),
+                    Opening::Wait => None,
+                }
+            };
+            if let Some((kind, size)) = opening {
+                self.strayed.because_of(kind);
+                return match size {
+                    Some(size) => Ok(size),
+                    None => self.ask_size().await,
+                };
+            }
+            if let Some(next) = fill.open_for(&self.parts) {
+                carry_out(fill, next);
             }
             // The sender lives in the fill that we hold.
             if states.changed().await.is_err() {
@@ -44,74 +95,183 @@ impl Joined {
         }
     }
 
-    /// A reader of `range`, which lies within the size.
-    pub fn follow(&self, range: ByteRange) -> Follower {
-        Follower {
-            joined: self.clone(),
-            left: range,
-        }
+    /// The size of a blob that no fill knows.
+    async fn ask_size(&self) -> Result<u64, FillError> {
+        let fetcher = self.seat.fill().fetcher().clone();
+        let runtime = fetcher.fills.runtime.clone();
+        let ask = runtime.spawn(async move {
+            let (repository, digest) = (&fetcher.link.origin.repository, &fetcher.link.digest);
+            match &fetcher.feed {
+                Feed::Blob => Ok(fetcher.registry.head_blob(repository, digest).await?.size),
+                Feed::Manifest | Feed::Held(_) => {
+                    let size = fetcher.ask(None).await?.size;
+                    size.ok_or(FillError::Abandoned)
+                }
+            }
+        });
+        let size = ask.await.unwrap_or(Err(FillError::Abandoned))?;
+        let state = self.seat.fill().state();
+        state.send_modify(|state| {
+            // Known to all who ask next; another answer than before shows itself when the bytes come.
+            let _ = state.ground.learn_size(size);
+        });
+        Ok(size)
     }
 
-    fn take_over(&self) {
-        if self.fill.claim() {
-            self.fetcher.clone().begin(Arc::clone(&self.fill));
+    /// A reader of `ranges`, one after the other. None of them is empty, and each lies within the size.
+    pub fn follow(&self, ranges: Vec<ByteRange>) -> Follower {
+        let fill = self.seat.fill();
+        let ranges: Arc<[ByteRange]> = ranges.into();
+        let size = fill.state().borrow().ground.size().unwrap_or(u64::MAX);
+        let guarded = matches!(&*ranges, [only] if *only == ByteRange::new(0, size));
+        let whole = self.parts.is_empty();
+        let id = fill.quietly(|state| state.follow(Arc::clone(&ranges), whole));
+        Follower {
+            states: fill.state().subscribe(),
+            place: Place {
+                joined: self.clone(),
+                id,
+            },
+            left: ranges.first().copied().unwrap_or(ByteRange::new(0, 0)),
+            ranges,
+            nth: 0,
+            guarded,
+            past: None,
         }
     }
 }
 
-/// One client's reader of a range of a fill. Nothing but its own `next` moves it.
-pub struct Follower {
+/// How a fill ended for one who wants to begin: the store's trouble, and the size if it is known.
+fn ending(state: &State) -> Result<(StoreErrorKind, Option<u64>), FillError> {
+    match &state.phase {
+        Phase::Ended(Ending::Past { error, .. }) => Ok((error.kind(), state.ground.size())),
+        Phase::Ended(Ending::Failed(error)) => Err(error.clone()),
+        _ => Err(FillError::Abandoned),
+    }
+}
+
+/// A place in the line for fetches, given up at the end.
+struct Place {
     joined: Joined,
+    id: FollowerId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let fill = self.joined.seat.fill();
+        fill.quietly(|state| state.unfollow(self.id));
+    }
+}
+
+/// One client's reader of ranges of a fill. Nothing but its own `next` moves it.
+pub struct Follower {
+    place: Place,
+    states: watch::Receiver<State>,
+    ranges: Arc<[ByteRange]>,
+    /// Which range it reads, and what is left of it.
+    nth: usize,
     left: ByteRange,
+    /// It reads all: the last bytes wait for the digest.
+    guarded: bool,
+    past: Option<Past>,
 }
 
 impl Follower {
-    /// The next bytes, at most `most` and at least one; `None` when the range has been given whole.
+    /// The digest of the blob.
+    pub fn digest(&self) -> &Digest {
+        self.place.joined.seat.fill().digest()
+    }
+
+    /// The next bytes, at most `most` and at least one, never of two ranges; `None` when all have been given.
     ///
     /// Waits for bytes that are not here yet. An error means that the rest will not come: what was given out
     /// before must not be passed off as complete.
     pub async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
-        if self.left.is_empty() {
-            return Ok(None);
+        while self.left.is_empty() {
+            self.nth += 1;
+            match self.ranges.get(self.nth) {
+                Some(range) => self.left = *range,
+                None => return Ok(None),
+            }
+            self.past = None;
         }
-        let (source, range) = self.released().await?;
-        let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
-        let bytes = read(source, range.start, length).await?;
+        let bytes = loop {
+            if let Some(past) = &mut self.past {
+                break past.next(most).await?;
+            }
+            match self.released().await? {
+                Look::Read(source, range) => {
+                    let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
+                    break read(source, range.start, length).await?;
+                }
+                Look::Past(kind, hash) => self.go_past(kind, hash),
+                Look::Wait | Look::Ask => {}
+            }
+        };
         self.left.start += bytes.len() as u64;
         Ok(Some(bytes))
     }
 
-    /// Waits until some bytes at our offset may be given out.
-    async fn released(&self) -> Result<(Source, ByteRange), FillError> {
-        let mut states = self.joined.fill.state().subscribe();
+    /// Waits until some bytes at our offset may be given out, or must be had elsewhere.
+    async fn released(&mut self) -> Result<Look, FillError> {
+        let fill = self.place.joined.seat.fill();
         loop {
             // A statement of its own: the borrow must end before anything changes the state.
-            let look = self.look(&states.borrow_and_update())?;
+            let look = look(&self.states.borrow_and_update(), self.left, self.guarded)?;
             match look {
-                Look::Read(source, range) => return Ok((source, range)),
-                Look::TakeOver => self.joined.take_over(),
+                Look::Ask => {
+                    let (now, at) = (Instant::now(), self.left.start);
+                    while let Some((id, stretch)) =
+                        fill.quietly(|state| state.fetch_for(self.place.id, self.nth, at, now))
+                    {
+                        carry_out(fill, super::fill::Next::Fetch(id, stretch));
+                    }
+                    settle(fill);
+                }
                 Look::Wait => {}
+                found => return Ok(found),
             }
-            if states.changed().await.is_err() {
+            if self.states.changed().await.is_err() {
                 return Err(FillError::Abandoned);
             }
         }
     }
 
-    fn look(&self, state: &State) -> Result<Look, FillError> {
-        match (state.step(self.left), &state.source, &state.phase) {
-            (Step::Read(range), Some(source), _) => Ok(Look::Read(source.clone(), range)),
-            (Step::Fail, _, Phase::Failed(error)) => Err(error.clone()),
-            (Step::TakeOver, ..) => Ok(Look::TakeOver),
-            _ => Ok(Look::Wait),
-        }
+    /// Reads on from upstream: a whole blob from where the hash stands, so that its end can be proved.
+    fn go_past(&mut self, kind: StoreErrorKind, hash: Option<Verifier>) {
+        let joined = &self.place.joined;
+        joined.strayed.because_of(kind);
+        let fill = joined.seat.fill();
+        let size = fill.state().borrow().ground.size();
+        let size = size.unwrap_or(self.left.end);
+        let hash = match hash {
+            _ if !self.guarded => None,
+            // Read on from what was hashed only if we are there: else from the beginning.
+            Some(hash) if hash.hashed() <= self.left.start => Some(hash),
+            _ => Verifier::of(fill.digest()),
+        };
+        self.past = Some(Past::begin(fill, self.left, size, hash));
     }
 }
 
 enum Look {
     Read(Source, ByteRange),
-    TakeOver,
+    Past(StoreErrorKind, Option<Verifier>),
+    Ask,
     Wait,
+}
+
+fn look(state: &State, left: ByteRange, guarded: bool) -> Result<Look, FillError> {
+    let step = state.step(left, guarded, Instant::now());
+    match (step, &state.source, &state.phase) {
+        (Step::Read(range), Some(source), _) => Ok(Look::Read(source.clone(), range)),
+        (Step::Ended, _, Phase::Ended(Ending::Failed(error))) => Err(error.clone()),
+        (Step::Ended, _, Phase::Ended(Ending::Past { error, hashed })) => {
+            Ok(Look::Past(error.kind(), hashed.clone()))
+        }
+        (Step::Ask, ..) => Ok(Look::Ask),
+        _ => Ok(Look::Wait),
+    }
 }
 
 /// Reads bytes that are known to be in the file: most often from the page cache, else on a blocking thread.
@@ -137,8 +297,4 @@ async fn read(source: Source, offset: u64, length: usize) -> Result<Bytes, FillE
         }
         Err(error) => Err(unreadable(&error)),
     }
-}
-
-fn unreadable(error: &io::Error) -> FillError {
-    FillError::Store(StoreError::io("read", "a fill's file", error))
 }

@@ -1,37 +1,65 @@
 //! Fills: one download of one digest, and all who read from it while it grows.
 //!
 //! ```text
-//!   blob() ──enter──► FillTable ──► Fill ◄─────publish────── fetch (a task on the fetch runtime)
-//!                                    │ state: size, present,    upstream ─► write, hash ─► verify ─► commit
-//!                                    │        phase
-//!                     Follower ◄─────┘ waits for bytes at its offset, reads them from the file
+//!   blob() ──enter──► Fills ──► Fill ◄────── fetch, fetch ... (tasks on the fetch runtime)
+//!                    (table)     │ state: ground (present, claimed), phase, who wants what
+//!                                │ work:  the file, and the hash of the prefix
+//!                     Follower ◄─┘ waits for bytes at its offset, reads them from the file
 //! ```
 //!
-//! A fill is passive: a file, what is present in it, and a phase. The fetch writes; followers read; neither
-//! knows the other. So a client's pace or leaving cannot matter to the fill, and the first client is a follower
-//! like the rest. A fetch that ends without a result (a panic, a runtime that went down) leaves the fill
-//! [`Orphaned`](Phase::Orphaned): the next follower that needs a byte begins another, from where it stopped.
+//! One mechanism for joining, ranges, resume and retry. A fill is passive: a sparse file, what is present in it, which
+//! stretches are being brought, and a phase. Followers stand at any offset; where nothing comes soon they ask for a
+//! fetch, and [`ground`] decides, purely, where it begins and ends. A fetch writes in its own stretch only and hashes
+//! when it brings the prefix; what came out of order is hashed behind it ([`catch_up`]). Neither knows the other, so
+//! a client's pace or leaving cannot matter, and the first client is a follower like the rest.
 //!
-//! Order at the end, which invariants 2 and 4 rest on: verify, release the last bytes, commit, leave the table.
+//! Whatever ends (a fetch, a catch-up, a request) calls [`settle`](fetcher::settle), which asks the fill what is
+//! [`next`](fill::Fill::next): fetch, hash, close, end, rest, or nothing. A task that is dropped without a word ends like
+//! any other: it gives back what it held.
 //!
-//! A download that breaks off goes on from its cursor after a pause ([`patience`]); followers notice only that.
+//! The end, in the order that invariants 2 and 4 rest on: verify, release the last bytes, commit, leave the table. Without
+//! content: all fetches stop, the file is put in order (kept with its progress, or removed), the table is left, the
+//! followers are told.
 //!
-//! Deliberately absent so far: more than one fetch per fill, and taking up partials after a restart.
-//! The types are made for them: present bytes are a set of ranges, and a follower stands at any offset.
+//! | file | idea |
+//! |---|---|
+//! | `ground` | what is present and claimed; where the next fetch goes (pure) |
+//! | `state` | what followers see, and the line for fetches |
+//! | `fill` | one fill; what is next for it |
+//! | `fetcher` | carrying that out: begin, settle, close, keep, end |
+//! | `fetch` | one fetch: ask, receive, write, hash, publish |
+//! | `catch_up` | hashing what came out of order |
+//! | `work` | the file and the hash at rest; when progress is noted |
+//! | `table`, `seat` | all fills; a request's part in one |
+//! | `follower` | one client's reader |
+//! | `past` | a reader past a store that failed |
+//! | `patience`, `policy`, `lanes` | retries; what goes on alone and what is kept; how many at once |
 
+mod catch_up;
+mod error;
 mod fetch;
+mod fetcher;
+mod fill;
 mod follower;
+mod ground;
+mod lanes;
+mod past;
 mod patience;
+mod policy;
+mod seat;
 mod state;
 mod table;
 mod work;
 
-pub use follower::{Follower, Joined};
-pub use state::FillError;
+pub use error::FillError;
+pub use follower::{Follower, Joined, Strayed};
+pub use policy::FillPolicy;
 
-pub(super) use fetch::{Feed, Fetcher};
-pub(super) use table::{Entered, FillTable};
+pub(super) use fetcher::{Feed, Fetcher};
+pub(super) use lanes::Lanes;
+pub(super) use table::{Entered, Fills};
 
-/// Bytes at a blob's end that no follower gets before the digest matches: the last 64 KiB. A smaller blob is
-/// held back whole, so a wrong one is an error instead of a cut connection.
+/// Bytes at a blob's end that no reader of all of it gets before the digest matches: the last 64 KiB. A smaller blob
+/// is held back whole, so a wrong one is an error instead of a cut connection. Who asks for a part gets it at once:
+/// a part is never complete, and what proves it is the client's own business.
 pub(super) const HOLD_BACK: u64 = 64 * 1024;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::state::FillError;
+use super::error::FillError;
 use crate::upstream::ErrorKind;
 
 /// Tries in a row that may bring nothing. With the pauses below they take some 6 seconds: clients wait that long
@@ -26,15 +26,15 @@ impl Patience {
     /// The pause before the next try, after one that ended in `error` and `brought` so many bytes; `None` when
     /// there is no point in one.
     ///
-    /// Only a download that has begun is tried again: before that, a quick error is kinder, for clients know
-    /// where else to ask.
+    /// Only when upstream has answered once is it tried again: before that, a quick error is kinder, for clients
+    /// know where else to ask.
     pub(super) fn pause(
         &mut self,
         error: &FillError,
         brought: u64,
-        begun: bool,
+        answered: bool,
     ) -> Option<Duration> {
-        if !begun || !is_broken_off(error) {
+        if !answered || !is_broken_off(error) {
             return None;
         }
         self.vain = if brought > 0 { 0 } else { self.vain + 1 };
@@ -56,10 +56,9 @@ fn is_broken_off(error: &FillError) -> bool {
     match error {
         FillError::Upstream(error) => error.is_retryable(),
         FillError::Length { announced, sent } => sent < announced,
-        FillError::Mismatch(_)
-        | FillError::SizeChanged { .. }
-        | FillError::Store(_)
-        | FillError::Abandoned => false,
+        // Another answer than before may be a slip of one of its servers.
+        FillError::SizeChanged { .. } => true,
+        FillError::Mismatch(_) | FillError::Store(_) | FillError::Abandoned => false,
     }
 }
 

@@ -1,81 +1,87 @@
 //! What is known of a fill at one instant, and what that allows a follower.
 
-use crate::oci::{ByteRange, Mismatch, RangeSet};
-use crate::store::{Source, StoreError};
-use crate::upstream::UpstreamError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use super::HOLD_BACK;
-use crate::mirror::Who;
+use super::error::FillError;
+use super::ground::{FetchId, Ground, Wanted};
+use crate::oci::{ByteRange, Verifier};
+use crate::store::{Source, StoreError};
 
-/// Why a fill ended without content. Clonable: it reaches every follower.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum FillError {
-    /// Upstream could not give the bytes.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// Upstream's bytes do not have the digest they were asked by.
-    #[error("upstream sent wrong bytes: {0}")]
-    Mismatch(#[from] Mismatch),
-    /// Our disk failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Upstream sent more or fewer bytes than it announced.
-    #[error("upstream announced {announced} bytes and sent {sent}")]
-    Length {
-        /// The size announced, in bytes.
-        announced: u64,
-        /// What came, in bytes.
-        sent: u64,
-    },
-    /// Upstream tells another size than before: what is here is of something else.
-    #[error("upstream announced {before} bytes before, and now {now}")]
-    SizeChanged {
-        /// The size announced first, in bytes.
-        before: u64,
-        /// The size announced now, in bytes.
-        now: u64,
-    },
-    /// The fetch was dropped again and again.
-    #[error("the download was abandoned")]
-    Abandoned,
+/// Where a fill stands.
+pub(super) enum Phase {
+    /// The file is being made or taken up.
+    Beginning,
+    /// Bytes come, or may be asked for.
+    Open,
+    /// It will end so as soon as the fetches under way have stopped: until then nobody else may touch the file.
+    Ending(Ending),
+    /// All bytes are here and their digest matches.
+    Verified,
+    /// It ended; it is in the table no more.
+    Ended(Ending),
 }
 
-impl FillError {
-    /// Who is to blame.
-    pub fn blame(&self) -> Who {
-        match self {
-            Self::Upstream(_)
-            | Self::Mismatch(_)
-            | Self::Length { .. }
-            | Self::SizeChanged { .. } => Who::Upstream,
-            Self::Store(_) => Who::Store,
-            Self::Abandoned => Who::Mirror,
-        }
+/// How a fill ends without content.
+#[derive(Clone)]
+pub(super) enum Ending {
+    /// No more bytes will come.
+    Failed(FillError),
+    /// The store failed: each follower goes on past it, from where it stands.
+    Past {
+        error: StoreError,
+        /// The hash of the bytes up to where the fill had hashed.
+        hashed: Option<Verifier>,
+    },
+}
+
+/// One follower's place in the line for fetches.
+struct Want {
+    ranges: Arc<[ByteRange]>,
+    /// Which of the ranges it reads, and from where.
+    nth: usize,
+    at: u64,
+    whole: bool,
+    /// Smaller is earlier: who was served goes to the end of the line.
+    turn: u64,
+}
+
+impl Want {
+    fn wanted(&self) -> Option<Wanted<'_>> {
+        let range = self.ranges.get(self.nth)?;
+        Some(Wanted {
+            first: ByteRange::new(self.at, range.end),
+            then: self.ranges.get(self.nth + 1..).unwrap_or_default(),
+            whole: self.whole,
+        })
     }
 }
 
-/// Where a fill stands.
-#[derive(Clone, Debug)]
-pub(super) enum Phase {
-    /// A fetch runs.
-    Fetching,
-    /// The fetch went away without a word; any follower may begin another.
-    Orphaned,
-    /// All bytes are here and their digest matches.
-    Verified,
-    /// No more bytes will come.
-    Failed(FillError),
-}
+/// Names a follower within its fill.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FollowerId(u64);
 
-/// What followers see of a fill: published by the fetch, never changed by anyone else but to claim an orphan.
+/// What a fill's participants share.
 pub(super) struct State {
-    /// The blob's size, once upstream told it.
-    pub(super) size: Option<u64>,
-    /// Which bytes are in the file.
-    pub(super) present: RangeSet,
+    pub(super) ground: Ground,
     /// The file, once there is one.
     pub(super) source: Option<Source>,
     pub(super) phase: Phase,
+    /// Upstream has answered a fetch of this fill: it is there, and has the blob.
+    pub(super) confirmed: bool,
+    /// Somebody asked for all of it.
+    pub(super) wanted: bool,
+    /// It is brought to its end whoever follows.
+    pub(super) finish: bool,
+    /// Requests that take part.
+    pub(super) seats: usize,
+    /// Fetches that were dropped without a word.
+    pub(super) lost: u32,
+    wants: BTreeMap<FollowerId, Want>,
+    turns: u64,
 }
 
 /// What a follower at some offset can do now.
@@ -85,45 +91,63 @@ pub(super) enum Step {
     Read(ByteRange),
     /// Wait for the state to change.
     Wait,
-    /// Nobody fetches: begin a fetch, then wait.
-    TakeOver,
-    /// Give up; the reason is in the phase.
-    Fail,
+    /// See to it that they are fetched, then wait.
+    Ask,
+    /// The fill has ended; how is in the phase.
+    Ended,
+}
+
+/// Whether a response's head can be written.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// Yes, with this size.
+    Ready(u64),
+    /// Not yet.
+    Wait,
+    /// Never, by this fill.
+    Ended,
 }
 
 impl State {
     pub(super) fn new() -> Self {
         Self {
-            size: None,
-            present: RangeSet::default(),
+            ground: Ground::default(),
             source: None,
-            phase: Phase::Fetching,
+            phase: Phase::Beginning,
+            confirmed: false,
+            wanted: false,
+            finish: false,
+            seats: 0,
+            lost: 0,
+            wants: BTreeMap::new(),
+            turns: 0,
         }
     }
 
-    /// What a follower that wants the bytes of `wanted` can do (`wanted` is not empty).
-    pub(super) fn step(&self, wanted: ByteRange) -> Step {
-        if let Some(end) = self.released_until(wanted.start) {
-            return Step::Read(ByteRange {
-                start: wanted.start,
-                end: end.min(wanted.end),
-            });
+    /// What a follower that wants the bytes of `wanted` can do (`wanted` is not empty). `guarded` bytes reach the
+    /// blob's end from its beginning: the last of them wait for the digest.
+    pub(super) fn step(&self, wanted: ByteRange, guarded: bool, now: Instant) -> Step {
+        if let Some(end) = self.released_until(wanted.start, guarded) {
+            return Step::Read(ByteRange::new(wanted.start, end.min(wanted.end)));
         }
         match self.phase {
-            Phase::Fetching | Phase::Verified => Step::Wait,
-            Phase::Orphaned => Step::TakeOver,
-            Phase::Failed(_) => Step::Fail,
+            Phase::Beginning | Phase::Verified | Phase::Ending(_) => Step::Wait,
+            Phase::Ended(_) => Step::Ended,
+            // Held back, or nearly here.
+            Phase::Open if self.ground.arrives_soon(wanted.start, now) => Step::Wait,
+            Phase::Open => Step::Ask,
         }
     }
 
     /// The end of the bytes from `offset` on that may be given out; `None` when there are none.
     ///
-    /// A failed fill gives out what it has: a follower that reads slowly learns of the failure where the bytes
-    /// end, never in the midst of bytes that are here. The last bytes stay back unless the digest matches.
-    fn released_until(&self, offset: u64) -> Option<u64> {
-        let present = self.present.run_end(offset)?;
-        let bound = match (&self.phase, self.size) {
+    /// A fill that ended gives out what it has: a follower that reads slowly learns of the end where the bytes
+    /// end, never in the midst of bytes that are here.
+    fn released_until(&self, offset: u64, guarded: bool) -> Option<u64> {
+        let present = self.ground.present().run_end(offset)?;
+        let bound = match (&self.phase, self.ground.size()) {
             (Phase::Verified, _) => u64::MAX,
+            (_, Some(_)) if !guarded => u64::MAX,
             (_, Some(size)) => size.saturating_sub(HOLD_BACK),
             // Of unknown size: any byte may be among the last.
             (_, None) => 0,
@@ -132,119 +156,90 @@ impl State {
         (end > offset).then_some(end)
     }
 
-    /// Whether an answer may begin: the size is known and, for a small blob, the digest matches.
-    pub(super) fn opening(&self) -> Opening {
-        match (&self.phase, self.size) {
-            (Phase::Failed(error), _) => Opening::Failed(error.clone()),
+    /// Whether an answer may begin: the size is known, and upstream is known to have the bytes or they are here.
+    /// Who wants a small blob whole gets it when its digest matches.
+    pub(super) fn opening(&self, whole: bool, parts_present: impl Fn(u64, &Ground) -> bool) -> Opening {
+        match (&self.phase, self.ground.size()) {
+            (Phase::Ended(_), _) => Opening::Ended,
             (Phase::Verified, Some(size)) => Opening::Ready(size),
-            (_, Some(size)) if size > HOLD_BACK => Opening::Ready(size),
-            (Phase::Orphaned, _) => Opening::TakeOver,
+            (Phase::Open, Some(size)) => {
+                let known = self.confirmed || (!whole && parts_present(size, &self.ground));
+                if known && (!whole || size > HOLD_BACK) {
+                    Opening::Ready(size)
+                } else {
+                    Opening::Wait
+                }
+            }
             _ => Opening::Wait,
         }
     }
-}
 
-/// Whether a response's head can be written.
-#[derive(Debug)]
-pub(super) enum Opening {
-    /// Yes, with this size.
-    Ready(u64),
-    Wait,
-    TakeOver,
-    Failed(FillError),
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn state(size: Option<u64>, present: &[(u64, u64)], phase: Phase) -> State {
-        let mut state = State {
-            size,
-            phase,
-            ..State::new()
+    /// Takes a follower in.
+    pub(super) fn follow(&mut self, ranges: Arc<[ByteRange]>, whole: bool) -> FollowerId {
+        let turn = self.next_turn();
+        let at = ranges.first().map_or(0, |range| range.start);
+        let want = Want {
+            ranges,
+            nth: 0,
+            at,
+            whole,
+            turn,
         };
-        for &(start, end) in present {
-            state.present.insert(ByteRange { start, end });
+        self.wants.insert(FollowerId(turn), want);
+        FollowerId(turn)
+    }
+
+    pub(super) fn unfollow(&mut self, id: FollowerId) {
+        self.wants.remove(&id);
+    }
+
+    /// The next fetch for one follower, which stands in its `nth` range at `at`.
+    pub(super) fn fetch_for(
+        &mut self,
+        id: FollowerId,
+        nth: usize,
+        at: u64,
+        now: Instant,
+    ) -> Option<(FetchId, ByteRange)> {
+        if !matches!(self.phase, Phase::Open) {
+            return None;
         }
-        state
+        let want = self.wants.get_mut(&id)?;
+        (want.nth, want.at) = (nth, at);
+        let claimed = self.ground.claim(want.wanted()?, now)?;
+        self.turns += 1;
+        want.turn = self.turns;
+        Some(claimed)
     }
 
-    #[test]
-    fn a_late_follower_begins_at_byte_0_of_what_is_here() {
-        let size = 1 << 20;
-        let state = state(Some(size), &[(0, 500_000)], Phase::Fetching);
-        let whole = ByteRange {
-            start: 0,
-            end: size,
-        };
-        assert_eq!(
-            state.step(whole),
-            Step::Read(ByteRange {
-                start: 0,
-                end: 500_000
-            })
-        );
-        assert_eq!(
-            state.step(ByteRange {
-                start: 500_000,
-                end: size
-            }),
-            Step::Wait
-        );
-    }
-
-    #[test]
-    fn an_orphaned_fill_is_taken_over_only_where_bytes_are_missing() {
-        let state = state(Some(1 << 20), &[(0, 500_000)], Phase::Orphaned);
-        assert!(matches!(
-            state.step(ByteRange { start: 9, end: 10 }),
-            Step::Read(_)
-        ));
-        assert_eq!(
-            state.step(ByteRange {
-                start: 600_000,
-                end: 600_001
-            }),
-            Step::TakeOver
-        );
-    }
-
-    #[test]
-    fn a_small_blob_is_not_opened_before_its_digest_matches() {
-        let whole = [(0, HOLD_BACK)];
-        let small = |phase| state(Some(HOLD_BACK), &whole, phase).opening();
-        assert!(matches!(small(Phase::Fetching), Opening::Wait));
-        assert!(matches!(small(Phase::Verified), Opening::Ready(HOLD_BACK)));
-        assert!(matches!(
-            small(Phase::Failed(FillError::Abandoned)),
-            Opening::Failed(_)
-        ));
-    }
-
-    proptest! {
-        #[test]
-        fn the_last_bytes_are_held_back_until_the_digest_matches(
-            size in 0_u64..300_000, known: bool, have in 0_u64..300_000, at in 0_u64..300_000,
-        ) {
-            let have = have.min(size);
-            for phase in [Phase::Fetching, Phase::Orphaned, Phase::Failed(FillError::Abandoned)] {
-                let state = state(known.then_some(size), &[(0, have)], phase);
-                if let Step::Read(range) = state.step(ByteRange { start: at, end: u64::MAX }) {
-                    prop_assert!(known && range.end <= size.saturating_sub(HOLD_BACK));
-                    prop_assert!(range.start == at && range.end > at && range.end <= have);
-                }
+    /// The next fetch for anybody: for the followers in turn, then for the blob's own sake.
+    pub(super) fn fetch_for_any(&mut self, now: Instant) -> Option<(FetchId, ByteRange)> {
+        if !matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        let mut line: Vec<_> = self.wants.iter().map(|(id, it)| (it.turn, *id)).collect();
+        line.sort_unstable();
+        for (_, id) in line {
+            let Some(want) = self.wants.get(&id) else {
+                continue;
+            };
+            let (nth, at) = (want.nth, want.at);
+            let claimed = self.fetch_for(id, nth, at, now);
+            if claimed.is_some() {
+                return claimed;
             }
         }
+        let size = self.ground.size()?;
+        let all = Wanted {
+            first: ByteRange::new(0, size),
+            then: &[],
+            whole: true,
+        };
+        (self.finish && self.ground.is_idle()).then(|| self.ground.claim(all, now))?
+    }
 
-        #[test]
-        fn verified_bytes_are_all_given_out(size in 1_u64..300_000, at in 0_u64..300_000) {
-            let at = at.min(size - 1);
-            let state = state(Some(size), &[(0, size)], Phase::Verified);
-            let wanted = ByteRange { start: at, end: size };
-            prop_assert_eq!(state.step(wanted), Step::Read(wanted));
-        }
+    fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 }

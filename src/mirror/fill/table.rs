@@ -2,133 +2,128 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
-use prometheus::IntGauge;
-use tokio::sync::{Notify, watch};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
-use super::state::{Phase, State};
-use super::work::Work;
+use super::error::FillError;
+use super::fetcher::{Fetcher, settle};
+use super::fill::Fill;
+use super::policy::{FillPolicy, Leftover};
+use super::seat::Seat;
+use super::state::{Ending, Phase};
+use super::work::Durable;
+use crate::mirror::MirrorMetrics;
 use crate::oci::Digest;
-use crate::store::{Content, Contents, Link, StoreError};
-
-/// One download in progress of one digest.
-pub(in crate::mirror) struct Fill {
-    /// Under whose right, and as what, the bytes are asked for: for those who want just this, upstream's answer to
-    /// the fill is proof enough, and its refusal is theirs.
-    link: Link,
-    state: watch::Sender<State>,
-    /// The unverified bytes, here while no fetch has them.
-    work: Mutex<Option<Work>>,
-    /// How many fetches were begun: one that always dies must not be begun for ever.
-    fetches: AtomicU32,
-}
-
-impl Fill {
-    fn new(link: Link) -> Self {
-        let (state, _) = watch::channel(State::new());
-        Self {
-            link,
-            state,
-            work: Mutex::new(None),
-            fetches: AtomicU32::new(0),
-        }
-    }
-
-    pub(super) fn digest(&self) -> &Digest {
-        &self.link.digest
-    }
-
-    /// Under whose right, and as what, the bytes are asked for.
-    pub(in crate::mirror) fn link(&self) -> &Link {
-        &self.link
-    }
-
-    pub(super) fn state(&self) -> &watch::Sender<State> {
-        &self.state
-    }
-
-    /// Counts a fetch that begins; gives its number, from 1.
-    pub(super) fn count_fetch(&self) -> u32 {
-        self.fetches.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn is_verified(&self) -> bool {
-        matches!(self.state.borrow().phase, Phase::Verified)
-    }
-
-    pub(super) fn take_work(&self) -> Option<Work> {
-        self.work.lock().take()
-    }
-
-    /// Gives the bytes back and lets a follower go on from them.
-    pub(super) fn orphan(&self, work: Option<Work>) {
-        *self.work.lock() = work;
-        self.state
-            .send_modify(|state| state.phase = Phase::Orphaned);
-    }
-
-    /// Whether the caller is the one that may begin a new fetch of an orphaned fill.
-    pub(super) fn claim(&self) -> bool {
-        self.state.send_if_modified(|state| {
-            let orphaned = matches!(state.phase, Phase::Orphaned);
-            if orphaned {
-                state.phase = Phase::Fetching;
-            }
-            orphaned
-        })
-    }
-}
+use crate::store::{Content, Link, Store, StoreError, Unfinished};
 
 /// What stands behind a digest at the instant of asking.
 pub(in crate::mirror) enum Entered {
     /// It is content.
     Content(Content),
     /// Another request's fill is under way.
-    Joined(Arc<Fill>),
-    /// A new fill, now in the table: the caller must begin its fetch.
-    Began(Arc<Fill>),
+    Joined(Seat),
+    /// A new fill, now in the table: the caller must begin it.
+    Began(Seat),
 }
 
-/// All fills of the process.
-pub(in crate::mirror) struct FillTable {
-    fills: Mutex<HashMap<Digest, Arc<Fill>>>,
-    in_flight: IntGauge,
+/// All fills of the process, and what they share.
+pub(in crate::mirror) struct Fills {
+    table: Mutex<HashMap<Digest, Arc<Fill>>>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) runtime: Handle,
+    pub(super) policy: FillPolicy,
+    pub(super) metrics: MirrorMetrics,
     /// Told whenever a fill has left.
     left: Notify,
 }
 
-impl FillTable {
-    pub(in crate::mirror) fn new(in_flight: IntGauge) -> Self {
+impl Fills {
+    pub(in crate::mirror) fn new(
+        store: Arc<dyn Store>,
+        runtime: Handle,
+        policy: FillPolicy,
+        metrics: MirrorMetrics,
+    ) -> Self {
         Self {
-            fills: Mutex::default(),
-            in_flight,
+            table: Mutex::default(),
+            store,
+            runtime,
+            policy,
+            metrics,
             left: Notify::new(),
         }
     }
 
-    /// Finds or begins the one fill of the link's digest.
+    /// Finds or begins the one fill of the fetcher's digest, and takes a seat in it; `whole` when all of it is wanted.
     ///
     /// The store is asked with the table locked: a fill commits before it leaves the table, so a digest that
     /// is in no fill here and not content there is truly absent.
     pub(in crate::mirror) fn enter(
         &self,
-        link: &Link,
-        store: &(impl Contents + ?Sized),
+        fetcher: &Fetcher,
+        whole: bool,
     ) -> Result<Entered, StoreError> {
-        let mut fills = self.fills.lock();
-        if let Some(fill) = fills.get(&link.digest) {
-            return Ok(Entered::Joined(Arc::clone(fill)));
+        let digest = &fetcher.link.digest;
+        let mut table = self.table.lock();
+        if let Some(fill) = table.get(digest) {
+            return Ok(Entered::Joined(Seat::take(fill, whole)));
         }
-        if let Some(content) = store.open(&link.digest)? {
+        if let Some(content) = self.store.open(digest)? {
             return Ok(Entered::Content(content));
         }
-        let fill = Arc::new(Fill::new(link.clone()));
-        fills.insert(link.digest.clone(), Arc::clone(&fill));
-        self.in_flight
-            .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
-        Ok(Entered::Began(fill))
+        let fill = Arc::new(Fill::new(fetcher.clone()));
+        table.insert(digest.clone(), Arc::clone(&fill));
+        self.count(&table);
+        Ok(Entered::Began(Seat::take(&fill, whole)))
+    }
+
+    /// Takes a fill out, after its commit or its end, when its file is in order.
+    pub(super) fn leave(&self, digest: &Digest) {
+        let mut table = self.table.lock();
+        table.remove(digest);
+        self.count(&table);
+        drop(table);
+        self.left.notify_waiters();
+    }
+
+    /// Lays a fill down that nobody follows: what it brought stays for the next one.
+    ///
+    /// With the table locked, so that nobody joins it meanwhile, and nobody begins it anew before its progress is
+    /// noted.
+    pub(super) fn rest(&self, fill: &Arc<Fill>) {
+        let mut table = self.table.lock();
+        let resting = fill.quietly(|state| {
+            let resting = matches!(state.phase, Phase::Open)
+                && state.seats == 0
+                && !state.finish
+                && state.ground.is_idle();
+            if resting {
+                state.phase = Phase::Ended(Ending::Failed(FillError::Abandoned));
+            }
+            resting
+        });
+        if !resting {
+            drop(table);
+            return settle(fill);
+        }
+        if let Some(work) = fill.take_work() {
+            match fill.progress() {
+                Some(progress) => work.note(&progress, Durable(false)),
+                None => work.discard(),
+            }
+        }
+        table.remove(fill.digest());
+        self.count(&table);
+        drop(table);
+        self.left.notify_waiters();
+    }
+
+    /// Counts an upstream that sent wrong bytes.
+    pub(super) fn mismatched(&self, link: &Link) {
+        let upstream = &*link.origin.upstream;
+        self.metrics.mismatches.with_label_values(&[upstream]).inc();
     }
 
     /// Waits until no fill is between its last byte and its commit.
@@ -138,27 +133,58 @@ impl FillTable {
             tokio::pin!(left);
             // Listening begins before the look, so that no leaving is missed in between.
             left.as_mut().enable();
-            let fills: Vec<_> = self.fills.lock().values().cloned().collect();
-            if !fills.iter().any(|fill| fill.is_verified()) {
+            if !self.under_way().iter().any(|fill| fill.is_verified()) {
                 return;
             }
             left.await;
         }
     }
 
+    /// Notes how far each fill has come, to outlive even a power cut: before the process ends. Blocks on the disk.
+    pub(in crate::mirror) fn note_all(&self) {
+        for fill in self.under_way() {
+            if let (Some(work), Some(progress)) = (fill.work(), fill.progress())
+                && !fill.is_verified()
+            {
+                work.note(&progress, Durable(true));
+            }
+        }
+    }
+
+    /// Drops what unfinished fills left that is too old or too much at the time `now` (Unix seconds), and gives those
+    /// that are left. Blocks on the disk.
+    pub(in crate::mirror) fn sweep(&self, now: u64) -> Result<Vec<Unfinished>, StoreError> {
+        let mut unfinished = self.store.unfinished()?;
+        let leftovers = unfinished.iter().map(|it| Leftover {
+            digest: it.progress.link.digest.clone(),
+            bytes: it.bytes,
+            touched: it.touched,
+        });
+        for digest in self.policy.victims(leftovers.collect(), now) {
+            // Locked, so that no fill takes it up meanwhile.
+            let table = self.table.lock();
+            if !table.contains_key(&digest) {
+                self.store.drop_unfinished(&digest)?;
+                tracing::info!(%digest, "an unfinished download was dropped: too old, or too much");
+            }
+            drop(table);
+            unfinished.retain(|it| it.progress.link.digest != digest);
+        }
+        Ok(unfinished)
+    }
+
+    fn under_way(&self) -> Vec<Arc<Fill>> {
+        self.table.lock().values().cloned().collect()
+    }
+
     /// Whether no fill is under way.
     #[cfg(test)]
     pub(in crate::mirror) fn is_empty(&self) -> bool {
-        self.fills.lock().is_empty()
+        self.table.lock().is_empty()
     }
 
-    /// Takes a fill out, after its commit or its failure and after its file is gone.
-    pub(super) fn leave(&self, digest: &Digest) {
-        let mut fills = self.fills.lock();
-        fills.remove(digest);
-        self.in_flight
-            .set(i64::try_from(fills.len()).unwrap_or(i64::MAX));
-        drop(fills);
-        self.left.notify_waiters();
+    fn count(&self, table: &HashMap<Digest, Arc<Fill>>) {
+        let fills = i64::try_from(table.len()).unwrap_or(i64::MAX);
+        self.metrics.fills_in_flight.set(fills);
     }
 }

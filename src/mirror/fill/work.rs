@@ -1,52 +1,48 @@
-//! The unverified bytes of a fill: written and hashed in one step, published in another.
+//! The unverified bytes of a fill: its file, and the hash of its prefix.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use parking_lot::Mutex;
 
-use super::state::{FillError, State};
-use crate::oci::{ByteRange, Digest, Mismatch, Verified, Verifier};
-use crate::store::{Partial, Source, Store, StoreError, StoreErrorKind};
+use crate::oci::{Digest, Verifier};
+use crate::store::{Partial, Progress, Source, StoreError, StoreErrorKind};
 
-/// A fill's file and the hash of its prefix: with the fetch while one runs, with the fill in between.
+/// How far a fill may get before that is noted: a share of its size within these bounds, in bytes. A process that is
+/// killed fetches at most so much again.
+const NOTED_SHARE: u64 = 32;
+const NOTED_AT_LEAST: u64 = 1024 * 1024;
+const NOTED_AT_MOST: u64 = 16 * 1024 * 1024;
+
+/// A note outlives a power cut when the bytes before it are synced, which is dear: after so many bytes.
+const SYNCED_EVERY: u64 = 512 * 1024 * 1024;
+
+/// A fill's file and the hash of its prefix.
 pub(super) struct Work {
-    partial: Arc<dyn Partial>,
-    verifier: Verifier,
-    /// Bytes written and hashed: the whole prefix.
-    cursor: u64,
-    /// Bytes the followers know of.
-    published: u64,
+    partial: Box<dyn Partial>,
+    /// The hash, while nobody carries it on.
+    home: Mutex<Option<Verifier>>,
+    /// Bytes written since the last note, and since the last that was synced.
+    unnoted: AtomicU64,
+    unsynced: AtomicU64,
 }
 
 impl Work {
-    /// A new file for `digest`; what an earlier fill left of it is dropped.
-    pub(super) fn begin(store: &dyn Store, digest: &Digest) -> Result<Self, StoreError> {
+    pub(super) fn new(partial: Box<dyn Partial>, digest: &Digest) -> Result<Self, StoreError> {
         let verifier = Verifier::of(digest).ok_or_else(|| {
             let reason = "unknown algorithm";
             StoreError::new(StoreErrorKind::Misuse, "verify", digest.to_string(), reason)
         })?;
-        let mut begun = store.begin(digest)?;
-        if begun.progress.is_some() {
-            begun.partial.discard()?;
-            begun = store.begin(digest)?;
-        }
-        let partial = Arc::from(begun.partial);
         Ok(Self {
             partial,
-            verifier,
-            cursor: 0,
-            published: 0,
+            home: Mutex::new(Some(verifier)),
+            unnoted: AtomicU64::new(0),
+            unsynced: AtomicU64::new(0),
         })
     }
 
-    /// Where the next byte goes.
-    pub(super) fn cursor(&self) -> u64 {
-        self.cursor
-    }
-
-    /// Bytes the followers do not know of yet.
-    pub(super) fn unpublished(&self) -> u64 {
-        self.cursor - self.published
+    pub(super) fn partial(&self) -> &dyn Partial {
+        &*self.partial
     }
 
     /// What followers read from.
@@ -54,37 +50,57 @@ impl Work {
         self.partial.source()
     }
 
-    /// The file, for the commit.
-    pub(super) fn partial(&self) -> Arc<dyn Partial> {
-        Arc::clone(&self.partial)
+    /// Takes the hash along, if it is at home and `wanted` where it stands (its offset in bytes).
+    pub(super) fn carry(&self, wanted: impl FnOnce(u64) -> bool) -> Option<Verifier> {
+        let mut home = self.home.lock();
+        home.take_if(|verifier| wanted(verifier.hashed()))
     }
 
-    /// Writes and hashes the next bytes of the prefix. What exceeds the announced size is an error at once.
-    pub(super) fn take(&mut self, bytes: &[u8], announced: Option<u64>) -> Result<(), FillError> {
-        let end = self.cursor + bytes.len() as u64;
-        if let Some(announced) = announced.filter(|&size| end > size) {
-            return Err(FillError::Length {
-                announced,
-                sent: end,
-            });
+    /// Brings the hash home.
+    pub(super) fn bring_home(&self, verifier: Verifier) {
+        *self.home.lock() = Some(verifier);
+    }
+
+    /// A copy of the hash, if it is at home.
+    pub(super) fn hash_so_far(&self) -> Option<Verifier> {
+        self.home.lock().clone()
+    }
+
+    /// Counts bytes that were written to a fill of `size`; tells whether that is worth a note, and whether one that
+    /// outlives a power cut.
+    pub(super) fn written(&self, bytes: u64, size: u64) -> Option<Durable> {
+        let unsynced = self.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let unnoted = self.unnoted.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if unnoted < (size / NOTED_SHARE).clamp(NOTED_AT_LEAST, NOTED_AT_MOST) {
+            return None;
         }
-        self.partial.write_at(self.cursor, bytes)?;
-        self.verifier.update(bytes);
-        self.cursor = end;
-        Ok(())
+        self.unnoted.store(0, Ordering::Relaxed);
+        let durable = unsynced >= SYNCED_EVERY;
+        if durable {
+            self.unsynced.store(0, Ordering::Relaxed);
+        }
+        Some(Durable(durable))
     }
 
-    /// Tells the followers of all bytes written so far.
-    pub(super) fn publish(&mut self, state: &watch::Sender<State>) {
-        if self.unpublished() > 0 {
-            let new = ByteRange::new(self.published, self.cursor);
-            state.send_modify(|state| state.present.insert(new));
-            self.published = self.cursor;
+    /// Notes what is present, so that another process can take the fill up. A note that fails costs bytes, later
+    /// and perhaps: the fill itself goes on.
+    pub(super) fn note(&self, progress: &Progress, durable: Durable) {
+        if let Err(error) = self.partial.checkpoint(progress, durable.0) {
+            tracing::warn!(%error, "progress of a download not noted");
         }
     }
 
-    /// The proof that all bytes so far are the digest's.
-    pub(super) fn verified(&self) -> Result<Verified, Mismatch> {
-        self.verifier.clone().finish()
+    /// Leaves nothing behind.
+    pub(super) fn discard(&self) {
+        if let Err(error) = self.partial.discard() {
+            tracing::warn!(%error, "an unfinished download cannot be removed");
+        }
     }
 }
+
+/// Whether a note outlives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Durable(pub(super) bool);
+
+/// Shared by the fill and its fetches.
+pub(super) type SharedWork = Arc<Work>;

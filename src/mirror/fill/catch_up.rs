@@ -1,0 +1,114 @@
+//! Hashing what came out of order: read back from the file, behind the fetches.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::task::{spawn_blocking, yield_now};
+
+use super::error::FillError;
+use super::fetch::ending_of;
+use super::fetcher::settle;
+use super::fill::Fill;
+use super::work::SharedWork;
+use crate::oci::Verifier;
+use crate::store::{Source, StoreError};
+
+/// Bytes read and hashed at once.
+const PIECE: u64 = 256 * 1024;
+
+/// The task that hashes `fill`'s prefix on from where `verifier` stands. `None` when the fill has ended; the hash is
+/// then of no more use.
+pub(super) fn task(
+    fill: &Arc<Fill>,
+    verifier: Verifier,
+) -> Option<impl Future<Output = ()> + Send + 'static> {
+    let behind = Behind {
+        fill: Arc::clone(fill),
+        work: fill.work()?,
+        verifier: Some(verifier),
+        done: false,
+    };
+    Some(async move {
+        let mut behind = behind;
+        if let Err(error) = behind.catch_up().await {
+            behind.fill.end(ending_of(error, None));
+        }
+        behind.done = true;
+    })
+}
+
+/// Carries the hash. Dropped, it brings it home and lets the fill go on.
+struct Behind {
+    fill: Arc<Fill>,
+    work: SharedWork,
+    verifier: Option<Verifier>,
+    done: bool,
+}
+
+impl Behind {
+    async fn catch_up(&mut self) -> Result<(), FillError> {
+        let source = self.work.source();
+        let mut buffer = Vec::new();
+        while let Some(verifier) = &mut self.verifier {
+            let (at, prefix) = {
+                let state = self.fill.state().borrow();
+                (verifier.hashed(), state.ground.present().prefix())
+            };
+            if at >= prefix {
+                break;
+            }
+            let length = usize::try_from(PIECE.min(prefix - at)).unwrap_or(usize::MAX);
+            let (read, bytes) = read(&source, at, length, buffer).await?;
+            verifier.update(&bytes[..read]);
+            buffer = bytes;
+            // A long way: others on this thread have their turn.
+            yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        if let Some(verifier) = self.verifier.take() {
+            self.work.bring_home(verifier);
+        }
+        if !self.done {
+            self.fill.lost_one();
+        }
+        settle(&self.fill);
+    }
+}
+
+/// Reads up to `length` bytes at `offset`, at least one.
+async fn read(
+    source: &Source,
+    offset: u64,
+    length: usize,
+    mut buffer: Vec<u8>,
+) -> Result<(usize, Vec<u8>), FillError> {
+    buffer.resize(length, 0);
+    let read = match source.try_read_at(offset, &mut buffer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let source = source.clone();
+            let blocking = spawn_blocking(move || {
+                let read = source.read_at(offset, &mut buffer);
+                (read, buffer)
+            });
+            let (read, lent) = blocking.await.map_err(|_| FillError::Abandoned)?;
+            buffer = lent;
+            read
+        }
+        read => read,
+    };
+    match read {
+        Ok(read) if read > 0 => Ok((read, buffer)),
+        Ok(_) => Err(unreadable(&io::ErrorKind::UnexpectedEof.into())),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// A fill's file that cannot be read back.
+pub(super) fn unreadable(error: &io::Error) -> FillError {
+    FillError::Store(StoreError::io("read", "a fill's file", error))
+}

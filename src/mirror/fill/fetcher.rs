@@ -1,0 +1,247 @@
+//! What moves a fill: beginning it, deciding what is next whenever something has ended, and its end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use tokio::time::timeout;
+
+use super::catch_up;
+use super::error::FillError;
+use super::fetch::Fetch;
+use super::fill::{Fill, Next};
+use super::lanes::Lanes;
+use super::state::{Ending, Phase};
+use super::table::Fills;
+use super::work::{Durable, Work};
+use crate::oci::{RangeSpec, Reference, Verified, Verifier};
+use crate::store::{Begun, Link, Origin, Role, StoreError};
+use crate::upstream::{BlobBody, ErrorKind, Phase as Wait, Registry, UpstreamError};
+
+/// Where a fill's bytes come from.
+#[derive(Clone)]
+pub(in crate::mirror) enum Feed {
+    /// Upstream's blob endpoint.
+    Blob,
+    /// Upstream's manifest endpoint, by digest.
+    Manifest,
+    /// Bytes that are already in hand.
+    Held(Bytes),
+}
+
+/// All that a fill needs to get its bytes, bound to the right that it uses.
+#[derive(Clone)]
+pub(in crate::mirror) struct Fetcher {
+    /// Under whose right it asks, and as what.
+    pub(in crate::mirror) link: Link,
+    pub(in crate::mirror) registry: Arc<dyn Registry>,
+    pub(in crate::mirror) lanes: Arc<Lanes>,
+    pub(in crate::mirror) feed: Feed,
+    pub(in crate::mirror) fills: Arc<Fills>,
+}
+
+impl Fetcher {
+    /// Asks for `part` of the bytes (none: for all).
+    ///
+    /// The single waits are upstream's; their sum is bounded here, for tokens and redirects are waits of their own.
+    pub(super) async fn ask(&self, part: Option<RangeSpec>) -> Result<BlobBody, UpstreamError> {
+        let within = self.fills.policy.answer_within;
+        timeout(within, self.ask_unbounded(part))
+            .await
+            .unwrap_or_else(|_| {
+                let kind = ErrorKind::Timeout(Wait::Header);
+                Err(UpstreamError::new(kind, "no answer within the bound for all its steps"))
+            })
+    }
+
+    async fn ask_unbounded(&self, part: Option<RangeSpec>) -> Result<BlobBody, UpstreamError> {
+        let (repository, digest) = (&self.link.origin.repository, &self.link.digest);
+        let bytes = match &self.feed {
+            Feed::Blob => return self.registry.get_blob(repository, digest, part).await,
+            Feed::Held(bytes) => bytes.clone(),
+            Feed::Manifest => {
+                let reference = Reference::Digest(digest.clone());
+                let body = self.registry.get_manifest(repository, &reference).await?;
+                body.bytes
+            }
+        };
+        let size = Some(bytes.len() as u64);
+        Ok(BlobBody {
+            offset: 0,
+            end: size,
+            size,
+            stream: stream::iter([Ok(bytes)]).boxed(),
+        })
+    }
+}
+
+/// Begins a fill that was just put into the table: makes or takes up its file, then asks for what the first request
+/// wants, `parts` (none: all).
+pub(super) fn begin(fill: &Arc<Fill>, parts: Arc<[RangeSpec]>) {
+    let beginning = Beginning(Some(Arc::clone(fill)));
+    fill.fetcher().fills.runtime.spawn(async move {
+        let mut beginning = beginning;
+        let Some(fill) = beginning.0.as_ref() else {
+            return;
+        };
+        match take_up(fill).await {
+            Ok(()) => {
+                let next = fill.open_for(&parts);
+                if let Some(fill) = beginning.0.take() {
+                    carry_out(&fill, next.unwrap_or(Next::Nothing));
+                    settle(&fill);
+                }
+            }
+            Err(ending) => {
+                if let Some(fill) = beginning.0.take() {
+                    leave(&fill, ending);
+                }
+            }
+        }
+    });
+}
+
+/// Stands for the beginning: dropped in the midst, it ends the fill instead of leaving it hanging.
+struct Beginning(Option<Arc<Fill>>);
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        if let Some(fill) = self.0.take() {
+            leave(&fill, Ending::Failed(FillError::Abandoned));
+        }
+    }
+}
+
+/// Makes the file, or takes up what an earlier fill left: with upstream's word that this repository has the digest,
+/// if it was brought under another's right.
+async fn take_up(fill: &Arc<Fill>) -> Result<(), Ending> {
+    let fetcher = fill.fetcher();
+    let (store, link) = (&fetcher.fills.store, &fetcher.link);
+    let past = |error| Ending::Past {
+        error,
+        hashed: None,
+    };
+    let Begun { partial, progress } = store.begin(&link.digest).map_err(past)?;
+    if let Some(progress) = &progress
+        && progress.link != *link
+        && link.role == Role::Blob
+        && !store.linked(link).unwrap_or(false)
+    {
+        let origin = &link.origin;
+        let head = fetcher.registry.head_blob(&origin.repository, &link.digest);
+        head.await
+            .map_err(|error| Ending::Failed(error.into()))?;
+    }
+    let work = Work::new(partial, &link.digest).map_err(past)?;
+    fill.opened(work, progress);
+    Ok(())
+}
+
+/// Sees to whatever is next for a fill: called whenever something of it has ended, or somebody waits.
+pub(super) fn settle(fill: &Arc<Fill>) {
+    loop {
+        match fill.next() {
+            Next::Nothing => return,
+            next => carry_out(fill, next),
+        }
+    }
+}
+
+/// Does what was decided. Nothing here waits.
+pub(super) fn carry_out(fill: &Arc<Fill>, next: Next) {
+    let runtime = &fill.fetcher().fills.runtime;
+    match next {
+        Next::Nothing => {}
+        Next::Open(id, first) => Fetch::begin(fill, id, None, first),
+        Next::Fetch(id, stretch) => Fetch::begin(fill, id, Some(stretch), None),
+        Next::Hash(verifier) => {
+            if let Some(task) = catch_up::task(fill, verifier) {
+                runtime.spawn(task);
+            }
+        }
+        Next::Close(verifier) => close(fill, verifier),
+        Next::End(ending) => end(fill, ending),
+        Next::Rest => fill.fetcher().fills.rest(fill),
+    }
+}
+
+/// Compares the digest: releases the last bytes, or ends the fill.
+fn close(fill: &Arc<Fill>, verifier: Verifier) {
+    match verifier.finish() {
+        Ok(verified) => {
+            fill.state()
+                .send_modify(|state| state.phase = Phase::Verified);
+            let keeping = Keeping(Arc::clone(fill));
+            let runtime = &fill.fetcher().fills.runtime;
+            runtime.spawn(async move { keep(&keeping.0, verified).await });
+        }
+        Err(mismatch) => {
+            let fetcher = fill.fetcher();
+            let Origin {
+                upstream,
+                repository,
+            } = &fetcher.link.origin;
+            // Who waits is told; but there may be nobody left, and wrong bytes concern everybody.
+            tracing::warn!(%upstream, %repository, %mismatch, "upstream sent wrong bytes");
+            fetcher.fills.mismatched(&fetcher.link);
+            fill.end(Ending::Failed(mismatch.into()));
+        }
+    }
+}
+
+/// Commits, and remembers the link. Readers already have the bytes and do not wait for the disk.
+async fn keep(fill: &Arc<Fill>, verified: Verified) {
+    let fetcher = fill.fetcher();
+    let (store, link) = (Arc::clone(&fetcher.fills.store), fetcher.link.clone());
+    let Some(work) = fill.work() else { return };
+    let committed = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
+        work.partial().commit(&verified)?;
+        store.link(&[link])
+    });
+    let digest = fill.digest();
+    match committed.await {
+        Ok(Ok(())) => {}
+        // The clients have right bytes; only the next one pays.
+        Ok(Err(error)) => tracing::error!(%digest, %error, "content not kept"),
+        // The process is ending: as if it had been killed a moment before.
+        Err(error) if error.is_cancelled() => {}
+        Err(error) => tracing::error!(%digest, %error, "commit panicked"),
+    }
+}
+
+/// Stands for the commit: however it ends, the fill leaves the table after it and not before.
+struct Keeping(Arc<Fill>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.take_work();
+        self.0.fetcher().fills.leave(self.0.digest());
+    }
+}
+
+/// Ends a fill whose fetches have stopped. Wrong bytes go, right ones stay for the next fill.
+fn end(fill: &Arc<Fill>, ending: Ending) {
+    let Some(work) = fill.take_work() else { return };
+    let keeps = matches!(&ending, Ending::Failed(error) if !error.spoils());
+    match fill.progress().filter(|_| keeps) {
+        Some(progress) => work.note(&progress, Durable(false)),
+        None => work.discard(),
+    }
+    drop(work);
+    leave(fill, ending);
+}
+
+/// The order matters: the file was put in order before, for a new fill of this digest may begin as soon as the table
+/// is left; followers are told last, so that one who tries again at once begins afresh.
+fn leave(fill: &Arc<Fill>, ending: Ending) {
+    let digest = fill.digest();
+    match &ending {
+        Ending::Failed(error) => tracing::debug!(%digest, %error, "fill failed"),
+        Ending::Past { error, .. } => {
+            tracing::warn!(%digest, %error, "download goes past the store");
+        }
+    }
+    fill.fetcher().fills.leave(digest);
+    fill.state()
+        .send_modify(|state| state.phase = Phase::Ended(ending));
+}

@@ -1,0 +1,64 @@
+//! How many downloads one upstream bears at once, and how many of them may run ahead of the clients.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// One upstream's lanes. A download holds a lane from its request to its last byte.
+pub(in crate::mirror) struct Lanes {
+    all: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
+}
+
+/// The right to one connection.
+pub(super) struct Lane {
+    _all: OwnedSemaphorePermit,
+    _ahead: Option<OwnedSemaphorePermit>,
+}
+
+impl Lanes {
+    /// `all` lanes, of which at most `ahead` are for downloads that no client waits for.
+    pub(in crate::mirror) fn new(all: usize, ahead: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            ahead: Arc::new(Semaphore::new(ahead)),
+        }
+    }
+
+    /// Waits for a lane; in the order of asking, but behind those with clients until `joined` tells that a client
+    /// has come.
+    pub(super) async fn lane(&self, joined: impl Future<Output = ()>) -> Option<Lane> {
+        let ahead = tokio::select! {
+            biased;
+            () = joined => None,
+            ahead = Arc::clone(&self.ahead).acquire_owned() => Some(ahead.ok()?),
+        };
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Lane {
+            _all: all,
+            _ahead: ahead,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_ahead_of_clients_have_few_lanes_and_lose_their_place_to_none_with_clients() {
+        let lanes = Lanes::new(2, 1);
+        let ahead = lanes.lane(pending()).await;
+        // The second ahead of its client waits though a lane is free; a client gets that lane.
+        assert!(lanes.lane(pending()).now_or_never().is_none());
+        let with_client = lanes.lane(ready(())).now_or_never().flatten();
+        assert!(with_client.is_some());
+        assert!(lanes.lane(ready(())).now_or_never().is_none());
+        drop(ahead);
+        assert!(lanes.lane(ready(())).now_or_never().flatten().is_some());
+    }
+}

@@ -1,0 +1,186 @@
+//! Past the store: when the disk fails, each follower reads on from upstream by itself, from where it stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures_util::stream::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::HOLD_BACK;
+use super::error::FillError;
+use super::fill::Fill;
+use super::patience::Patience;
+use crate::oci::{ByteRange, RangeSpec, Verifier};
+
+/// Pieces on their way between the download and a slow client.
+const PIECES: usize = 4;
+
+/// The rest of one range, straight from upstream.
+pub(super) struct Past {
+    pieces: mpsc::Receiver<Result<Bytes, FillError>>,
+    rest: Bytes,
+}
+
+impl Past {
+    /// Begins a download of `range`, of a blob of `size` bytes. With `hash` the range reaches to the blob's end and
+    /// its last bytes wait for the digest; the hash is of the bytes before where it stands, which the reader was
+    /// given before, or is given again by this download.
+    pub(super) fn begin(
+        fill: &Arc<Fill>,
+        range: ByteRange,
+        size: u64,
+        hash: Option<Verifier>,
+    ) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let stream = Stream {
+            fill: Arc::clone(fill),
+            at: hash.as_ref().map_or(range.start, Verifier::hashed),
+            range,
+            size,
+            hash,
+            held: VecDeque::new(),
+            sender,
+        };
+        // Ends by itself when the reader goes away.
+        fill.fetcher().fills.runtime.spawn(stream.run());
+        Self {
+            pieces,
+            rest: Bytes::new(),
+        }
+    }
+
+    /// The next bytes, at most `most` and at least one.
+    pub(super) async fn next(&mut self, most: usize) -> Result<Bytes, FillError> {
+        while self.rest.is_empty() {
+            let piece = self.pieces.recv().await;
+            self.rest = piece.unwrap_or(Err(FillError::Abandoned))?;
+        }
+        Ok(self.rest.split_to(most.min(self.rest.len())))
+    }
+}
+
+/// The download's side.
+struct Stream {
+    fill: Arc<Fill>,
+    /// Where the next byte from upstream stands.
+    at: u64,
+    /// What the reader still lacks.
+    range: ByteRange,
+    size: u64,
+    hash: Option<Verifier>,
+    /// Bytes that wait for the digest.
+    held: VecDeque<Bytes>,
+    sender: mpsc::Sender<Result<Bytes, FillError>>,
+}
+
+/// The reader has gone away.
+struct Gone;
+
+impl Stream {
+    async fn run(mut self) {
+        let end = match self.bring().await {
+            Ok(Ok(())) => self.release().await,
+            Ok(Err(error)) => self.send(Err(error)).await,
+            Err(Gone) => Err(Gone),
+        };
+        // Nobody is left to tell.
+        let _ = end;
+    }
+
+    async fn bring(&mut self) -> Result<Result<(), FillError>, Gone> {
+        let mut patience = Patience::default();
+        while self.at < self.range.end {
+            let from = self.at;
+            let Err(error) = self.download().await? else {
+                continue;
+            };
+            let Some(pause) = patience.pause(&error, self.at - from, true) else {
+                return Ok(Err(error));
+            };
+            sleep(pause).await;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn download(&mut self) -> Result<Result<(), FillError>, Gone> {
+        let fill = Arc::clone(&self.fill);
+        let fetcher = fill.fetcher();
+        let _lane = fetcher.lanes.lane(std::future::ready(())).await;
+        let part = match self.at {
+            0 if self.range.end == self.size => None,
+            at => Some(RangeSpec::FromTo(at, self.range.end.saturating_sub(1))),
+        };
+        let mut body = match fetcher.ask(part).await {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        if let Some(now) = body.size.filter(|size| *size != self.size) {
+            let before = self.size;
+            return Ok(Err(FillError::SizeChanged { before, now }));
+        }
+        let mut over = self.at.saturating_sub(body.offset);
+        while self.at < self.range.end {
+            let chunk = match body.stream.next().await {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => return Ok(Err(error.into())),
+                None => {
+                    let (announced, sent) = (self.range.end, self.at);
+                    return Ok(Err(FillError::Length { announced, sent }));
+                }
+            };
+            let skipped = usize::try_from(over).map_or(chunk.len(), |over| over.min(chunk.len()));
+            over -= skipped as u64;
+            self.take(chunk.slice(skipped..)).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Hashes a piece that stands at `at`, and sends of it what the reader lacks and may have.
+    async fn take(&mut self, mut piece: Bytes) -> Result<(), Gone> {
+        let room = usize::try_from(self.range.end - self.at).unwrap_or(usize::MAX);
+        piece.truncate(room);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&piece);
+        }
+        let has = self.range.start.saturating_sub(self.at);
+        self.at += piece.len() as u64;
+        piece.advance(usize::try_from(has).map_or(piece.len(), |has| has.min(piece.len())));
+        self.range.start = self.range.start.max(self.at - piece.len() as u64);
+        if self.hash.is_none() {
+            return self.send_piece(piece).await;
+        }
+        let released = self.size.saturating_sub(HOLD_BACK);
+        let start = self.at - piece.len() as u64;
+        let now = usize::try_from(released.saturating_sub(start)).unwrap_or(usize::MAX);
+        let held = piece.split_off(now.min(piece.len()));
+        self.held.push_back(held);
+        self.send_piece(piece).await
+    }
+
+    /// All is here: the bytes that waited for the digest go out if it matches.
+    async fn release(&mut self) -> Result<(), Gone> {
+        if let Some(hash) = self.hash.take()
+            && let Err(mismatch) = hash.finish()
+        {
+            self.fill.fetcher().fills.mismatched(self.fill.link());
+            return self.send(Err(mismatch.into())).await;
+        }
+        while let Some(piece) = self.held.pop_front() {
+            self.send_piece(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_piece(&mut self, piece: Bytes) -> Result<(), Gone> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.send(Ok(piece)).await
+    }
+
+    async fn send(&mut self, piece: Result<Bytes, FillError>) -> Result<(), Gone> {
+        self.sender.send(piece).await.map_err(|_| Gone)
+    }
+}

@@ -1,0 +1,29 @@
+//! One request's part in a fill, whoever began it: counted from the table to the last byte.
+
+use std::sync::Arc;
+
+use super::fetcher::settle;
+use super::fill::Fill;
+
+/// A request takes part in the fill as long as this lives.
+pub(in crate::mirror) struct Seat(Arc<Fill>);
+
+impl Seat {
+    /// Takes a seat; the caller holds the table, so that the fill cannot be laid down meanwhile.
+    pub(super) fn take(fill: &Arc<Fill>, whole: bool) -> Self {
+        fill.sit(whole);
+        Self(Arc::clone(fill))
+    }
+
+    pub(in crate::mirror) fn fill(&self) -> &Arc<Fill> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.0.rise() {
+            settle(&self.0);
+        }
+    }
+}
