@@ -34,6 +34,8 @@ pub(super) struct Fetch {
     stretch: Option<ByteRange>,
     /// Bytes before this are known to the followers.
     published: u64,
+    /// Bytes written so far.
+    written: u64,
     /// The hash, while this fetch brings the prefix.
     carried: Option<Verifier>,
     ended: bool,
@@ -52,6 +54,7 @@ impl Fetch {
             part,
             stretch,
             published: stretch.map_or(0, |it| it.start),
+            written: 0,
             carried: None,
             ended: false,
         };
@@ -65,7 +68,6 @@ impl Fetch {
             () = fill.over() => Ok(()),
             brought = self.bring() => brought,
         };
-        self.publish();
         if let Err(error) = brought {
             let hashed = self.carried.clone().or_else(|| self.work.hash_so_far());
             self.fill.end(ending_of(error, hashed));
@@ -81,13 +83,12 @@ impl Fetch {
     async fn bring(&mut self) -> Result<(), FillError> {
         let mut patience = Patience::default();
         loop {
-            let from = self.stretch.map(|it| it.start);
+            let before = self.written;
             let Err(error) = self.download().await else {
                 return Ok(());
             };
             self.publish();
-            let at = self.stretch.map(|it| it.start);
-            let brought = at.unwrap_or(0).saturating_sub(from.or(at).unwrap_or(0));
+            let (at, brought) = (self.stretch.map(|it| it.start), self.written - before);
             let confirmed = self.fill.state().borrow().confirmed;
             let Some(pause) = patience.pause(&error, brought, confirmed) else {
                 return Err(error);
@@ -249,6 +250,7 @@ impl Fetch {
                 hash.update(&bytes);
             }
             at += bytes.len() as u64;
+            self.written += bytes.len() as u64;
             self.stretch = Some(ByteRange::new(at, end));
         }
         Ok(false)
@@ -313,6 +315,7 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
+        self.publish();
         if let Some(verifier) = self.carried.take() {
             self.work.bring_home(verifier);
         }

@@ -14,7 +14,7 @@ use super::work::{SharedWork, Work};
 use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
 use crate::store::{Link, Progress};
 
-/// How many of its tasks a fill may lose before it is given up.
+/// When so many of its tasks were lost, a fill is given up.
 const TASKS_TO_LOSE: u32 = 3;
 
 /// One download in progress of one digest: passive, moved by its fetches and its followers.
@@ -142,7 +142,7 @@ impl Fill {
             state.lost += 1;
             state.lost
         });
-        if lost > TASKS_TO_LOSE {
+        if lost >= TASKS_TO_LOSE {
             self.end(Ending::Failed(FillError::Abandoned));
         }
     }

@@ -175,7 +175,10 @@ async fn a_length_that_differs_from_the_announced_one_is_an_error() {
             Err(MirrorError::Fill(error)) => Some(error),
             Err(error) => panic!("{error}"),
         };
-        assert!(matches!(error, Some(FillError::Length { .. })), "{error:?}");
+        // Bytes behind the announced end are not read: those before it are not the digest's.
+        let short = matches!(error, Some(FillError::Length { .. }));
+        let cut = matches!(error, Some(FillError::Mismatch(_)));
+        assert!(if announced > SIZE as u64 { short } else { cut }, "{error:?}");
         house.settle().await;
         assert!(!house.has(&digest));
     }
@@ -296,8 +299,10 @@ async fn a_download_that_goes_on_with_another_size_is_an_error() {
     let broken = Script::of(vec![Step::Send(bytes.slice(..SIZE / 2)), cut()]);
     let size = Some(SIZE as u64);
     house.upstream.on_blob(&digest, broken.announced(size));
-    let other = Script::of(vec![Step::Send(bytes.slice(..SIZE - 1))]);
-    house.upstream.on_blob(&digest, other);
+    for _ in 0..9 {
+        let other = Script::of(vec![Step::Send(bytes.slice(..SIZE - 1))]);
+        house.upstream.on_blob(&digest, other);
+    }
     let blob = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
     let (_, error) = drain_all(&blob.value).await;
     assert!(
