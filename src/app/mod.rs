@@ -23,7 +23,9 @@ use tokio::time::{sleep, timeout};
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
 use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
-use crate::mirror::{FillPolicy, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream};
+use crate::mirror::{
+    FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream,
+};
 use crate::server::{
     BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
 };
@@ -266,6 +268,7 @@ fn fill_policy(config: &Config) -> FillPolicy {
         answer_within: fills.answer_within,
         max_age: fills.max_age,
         max_bytes: fills.max_share.of(config.store().capacity.as_u64()),
+        measures: Measures::default(),
     }
 }
 

@@ -44,7 +44,7 @@ use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fill::{FillError, FillPolicy, Follower, Joined, Strayed};
+pub use fill::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
 pub use freshness::TagPolicy;
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;

@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Blob, Clock, FillError, FillPolicy, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
+use super::{
+    Blob, Clock, FillError, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream,
+};
 use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
@@ -304,6 +306,7 @@ impl House {
                 answer_within: Duration::from_secs(25),
                 max_age: Duration::from_secs(3600),
                 max_bytes: u64::MAX,
+                measures: Measures::default(),
             },
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,

@@ -71,7 +71,10 @@ impl RangeSet {
         let behind = self.runs.partition_point(|run| run.end <= offset);
         let before = behind.checked_sub(1).and_then(|last| self.runs.get(last));
         let start = before.map_or(0, |run| run.end);
-        let end = self.runs.get(behind).map_or(size, |run| run.start.min(size));
+        let end = self
+            .runs
+            .get(behind)
+            .map_or(size, |run| run.start.min(size));
         Some(ByteRange::new(start, end))
     }
 

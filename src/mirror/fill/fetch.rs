@@ -11,17 +11,12 @@ use super::error::FillError;
 use super::fetcher::{Fetcher, carry_out, settle};
 use super::fill::{Fill, Next};
 use super::ground::FetchId;
+use super::measures::Measures;
 use super::patience::Patience;
 use super::state::Ending;
 use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
 use crate::upstream::{BlobBody, ErrorKind, UpstreamError};
-
-/// Followers are woken at the latest after this many new bytes, and whenever the fetch is about to wait.
-const PUBLISH_EVERY: u64 = 256 * 1024;
-
-/// When the hash lies this far behind, it is brought after the fetches by a task of its own.
-const HASH_BEHIND: u64 = 4 * 1024 * 1024;
 
 /// One fetch. Dropped without an end, it gives its stretch and the hash back and lets the fill go on without it.
 pub(super) struct Fetch {
@@ -43,7 +38,12 @@ pub(super) struct Fetch {
 
 impl Fetch {
     /// Begins the fetch that `id` was claimed for: of `stretch`, or of what tells the size.
-    pub(super) fn begin(fill: &Arc<Fill>, id: FetchId, stretch: Option<ByteRange>, part: Option<RangeSpec>) {
+    pub(super) fn begin(
+        fill: &Arc<Fill>,
+        id: FetchId,
+        stretch: Option<ByteRange>,
+        part: Option<RangeSpec>,
+    ) {
         let Some(work) = fill.work() else {
             return fill.quietly(|state| state.ground.release(id));
         };
@@ -77,6 +77,10 @@ impl Fetch {
 
     fn fetcher(&self) -> &Fetcher {
         self.fill.fetcher()
+    }
+
+    fn measures(&self) -> &Measures {
+        &self.fetcher().fills.policy.measures
     }
 
     /// Brings the stretch, over as many downloads as it takes.
@@ -210,7 +214,7 @@ impl Fetch {
             let chunk = chunk?;
             let room = self.take(at, chunk.clone(), reach)?;
             at += chunk.len() as u64;
-            if self.unpublished() >= PUBLISH_EVERY {
+            if self.unpublished() >= self.measures().publish_every {
                 self.publish();
             }
             if !room {
@@ -292,7 +296,8 @@ impl Fetch {
         self.note(new);
         self.take_hash_along();
         if self.carried.is_none() {
-            let behind = |hashed: u64| hashed + HASH_BEHIND <= prefix;
+            let hash_behind = self.measures().hash_behind;
+            let behind = |hashed: u64| hashed + hash_behind <= prefix;
             if let Some(verifier) = self.work.carry(behind) {
                 carry_out(&self.fill, Next::Hash(verifier));
             }
@@ -300,7 +305,10 @@ impl Fetch {
     }
 
     fn note(&self, new: u64) {
-        let Some(progress) = self.fill.progress_if(|size| self.work.written(new, size)) else {
+        let Some(progress) = self
+            .fill
+            .progress_if(|size| self.work.written(new, size, self.measures()))
+        else {
             return;
         };
         let (progress, durable) = progress;

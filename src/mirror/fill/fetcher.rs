@@ -50,7 +50,10 @@ impl Fetcher {
             .await
             .unwrap_or_else(|_| {
                 let kind = ErrorKind::Timeout(Wait::Header);
-                Err(UpstreamError::new(kind, "no answer within the bound for all its steps"))
+                Err(UpstreamError::new(
+                    kind,
+                    "no answer within the bound for all its steps",
+                ))
             })
     }
 
@@ -129,8 +132,7 @@ async fn take_up(fill: &Arc<Fill>) -> Result<(), Ending> {
     {
         let origin = &link.origin;
         let head = fetcher.registry.head_blob(&origin.repository, &link.digest);
-        head.await
-            .map_err(|error| Ending::Failed(error.into()))?;
+        head.await.map_err(|error| Ending::Failed(error.into()))?;
     }
     let work = Work::new(partial, &link.digest).map_err(past)?;
     fill.opened(work, progress);

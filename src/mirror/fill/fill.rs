@@ -48,7 +48,7 @@ pub(super) enum Next {
 
 impl Fill {
     pub(super) fn new(fetcher: Fetcher) -> Self {
-        let (state, _) = watch::channel(State::new());
+        let (state, _) = watch::channel(State::new(fetcher.fills.policy.measures));
         Self {
             fetcher,
             state,
@@ -108,7 +108,10 @@ impl Fill {
     }
 
     /// What is to be noted of it, if `worth` says so for its size.
-    pub(super) fn progress_if<T>(&self, worth: impl FnOnce(u64) -> Option<T>) -> Option<(Progress, T)> {
+    pub(super) fn progress_if<T>(
+        &self,
+        worth: impl FnOnce(u64) -> Option<T>,
+    ) -> Option<(Progress, T)> {
         let size = self.state.borrow().ground.size()?;
         let worth = worth(size)?;
         Some((self.progress()?, worth))
@@ -216,7 +219,9 @@ impl Fill {
                 return None;
             }
             let Some(size) = state.ground.size() else {
-                let first = parts.first().map(|part| first_ask(*part));
+                let first = parts
+                    .first()
+                    .map(|part| first_ask(*part, &self.fetcher.fills.policy.measures));
                 return state.ground.open().map(|id| Next::Open(id, first));
             };
             let all = ByteRange::new(0, size);

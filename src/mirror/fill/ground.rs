@@ -7,28 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::measures::Measures;
 use crate::oci::{ByteRange, RangeSet, RangeSpec};
-
-/// Fetches are laid to multiples of this, in bytes: small reads next to each other become one request.
-pub(super) const UNIT: u64 = 64 * 1024;
 
 /// Fetches of one fill at once.
 const MOST_FETCHES: usize = 4;
 
-/// A reader of all the rest may leave at any moment: so much is asked for at first, in bytes. After each stretch that
-/// was read through, the next is as long as the run before it, up to [`WIDEST`].
-const WINDOW: u64 = 8 * 1024 * 1024;
-const WIDEST: u64 = 64 * 1024 * 1024;
-
 /// A fetch that arrives within this time is waited for. Another one would share the same uplink.
 const SOON: Duration = Duration::from_secs(3);
-
-/// What lies this close ahead of a fetch arrives soon, and before a fetch has shown its pace this much.
-const NEAR: u64 = 1024 * 1024;
-const NEAR_AT_FIRST: u64 = 32 * 1024 * 1024;
-
-/// A fetch that meets present bytes reads on over so many, instead of asking anew behind them.
-const READ_OVER: u64 = 256 * 1024;
 
 /// Names a fetch within its fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +33,14 @@ struct Claim {
 }
 
 impl Claim {
-    fn arrives_soon(&self, offset: u64, now: Instant) -> bool {
+    fn arrives_soon(&self, offset: u64, now: Instant, measures: &Measures) -> bool {
         let (ahead, took) = (offset - self.stretch.start, now - self.began);
         if self.brought == 0 {
-            return took < SOON && ahead <= NEAR_AT_FIRST;
+            return took < SOON && ahead <= measures.near_at_first;
         }
         // ahead / (brought / took) <= SOON, without a division.
         let needs = u128::from(ahead) * took.as_micros();
-        ahead <= NEAR || needs <= u128::from(self.brought) * SOON.as_micros()
+        ahead <= measures.near || needs <= u128::from(self.brought) * SOON.as_micros()
     }
 }
 
@@ -67,8 +53,9 @@ pub(super) struct Wanted<'a> {
 }
 
 /// What is present and what is claimed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ground {
+    measures: Measures,
     /// The blob's size, once it is known.
     size: Option<u64>,
     present: RangeSet,
@@ -83,6 +70,19 @@ pub(super) struct Ground {
 }
 
 impl Ground {
+    pub(super) fn new(measures: Measures) -> Self {
+        Self {
+            measures,
+            size: None,
+            present: RangeSet::new(),
+            claims: Vec::new(),
+            opening: None,
+            sequential: false,
+            halted: false,
+            last: 0,
+        }
+    }
+
     pub(super) fn size(&self) -> Option<u64> {
         self.size
     }
@@ -174,11 +174,11 @@ impl Ground {
             };
             let at = gap.start;
             if let Some(claim) = self.claims.iter_mut().find(|it| it.stretch.contains(at)) {
-                if claim.arrives_soon(at, now) {
+                if claim.arrives_soon(at, now, &self.measures) {
                     continue;
                 }
                 // That fetch ends here; what lies behind our stretch it, or another, goes on with.
-                let cut = (at - at % UNIT).max(claim.reserved);
+                let cut = (at - at % self.measures.unit).max(claim.reserved);
                 claim.stretch.end = cut;
                 if cut > at {
                     continue;
@@ -197,7 +197,7 @@ impl Ground {
     /// asked each time a reader wakes.
     pub(super) fn arrives_soon(&self, at: u64, now: Instant) -> bool {
         let claim = self.claims.iter().find(|it| it.stretch.contains(at));
-        claim.is_some_and(|claim| self.sequential || claim.arrives_soon(at, now))
+        claim.is_some_and(|claim| self.sequential || claim.arrives_soon(at, now, &self.measures))
     }
 
     /// Reserves the bytes up to `to` for writing, and gives the end of what may be written.
@@ -226,14 +226,22 @@ impl Ground {
             return None;
         }
         let full = self.claims.iter().find(|it| it.id == id)?.stretch.end;
-        let farthest = if self.sequential { u64::MAX } else { READ_OVER };
+        let farthest = if self.sequential {
+            u64::MAX
+        } else {
+            self.measures.read_over
+        };
         let (mut at, reach) = (full, reach.min(self.size.unwrap_or(u64::MAX)));
         let hole = loop {
             let hole = self.present.first_hole(at, reach)?;
             if hole.start - full > farthest {
                 return None;
             }
-            match self.claims.iter().find(|it| it.stretch.contains(hole.start)) {
+            match self
+                .claims
+                .iter()
+                .find(|it| it.stretch.contains(hole.start))
+            {
                 Some(claim) => at = claim.stretch.end,
                 None => break self.unclaimed(hole),
             }
@@ -255,7 +263,7 @@ impl Ground {
     pub(super) fn halt(&mut self) {
         self.halted = true;
         for claim in &mut self.claims {
-            let end = claim.reserved.saturating_add(WINDOW);
+            let end = claim.reserved.saturating_add(self.measures.window);
             claim.stretch.end = claim.stretch.end.min(end);
         }
     }
@@ -289,21 +297,27 @@ impl Ground {
         whole: bool,
         following: impl Iterator<Item = &'a ByteRange>,
     ) -> ByteRange {
+        let Measures {
+            unit,
+            window,
+            widest,
+            ..
+        } = self.measures;
         let hole = self.present.hole_at(at, size);
         let free = self.unclaimed_around(at, hole.unwrap_or(range));
-        let start = (at - at % UNIT).max(free.start);
+        let start = (at - at % unit).max(free.start);
         let end = if whole {
             free.end
         } else if range.end == size {
             let behind = self.present.run_before(start);
-            start.max(at) + behind.clamp(WINDOW, WIDEST)
+            start.max(at) + behind.clamp(window, widest)
         } else {
-            let mut end = range.end.next_multiple_of(UNIT);
+            let mut end = range.end.next_multiple_of(unit);
             for next in following {
                 if next.start < start || next.start > end {
                     break;
                 }
-                end = end.max(next.end.next_multiple_of(UNIT));
+                end = end.max(next.end.next_multiple_of(unit));
             }
             end
         };
@@ -334,15 +348,16 @@ impl Ground {
 
 /// What to ask for first, when a request wants `part` of a blob of unknown size: whole units, and of an open end only
 /// a window, for the reader may leave.
-pub(super) fn first_ask(part: RangeSpec) -> RangeSpec {
-    let down = |offset: u64| offset - offset % UNIT;
+pub(super) fn first_ask(part: RangeSpec, measures: &Measures) -> RangeSpec {
+    let Measures { unit, window, .. } = *measures;
+    let down = |offset: u64| offset - offset % unit;
     match part {
         RangeSpec::FromTo(first, last) => {
-            let end = last.saturating_add(1).checked_next_multiple_of(UNIT);
+            let end = last.saturating_add(1).checked_next_multiple_of(unit);
             RangeSpec::FromTo(down(first), end.map_or(u64::MAX, |end| end - 1))
         }
         RangeSpec::From(first) => {
-            let end = down(first).checked_add(WINDOW);
+            let end = down(first).checked_add(window);
             RangeSpec::FromTo(down(first), end.map_or(u64::MAX, |end| end - 1))
         }
         RangeSpec::Suffix(length) => RangeSpec::Suffix(length),

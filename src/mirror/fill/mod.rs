@@ -34,6 +34,7 @@
 //! | `follower` | one client's reader |
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `policy`, `lanes` | retries; what goes on alone and what is kept; how many at once |
+//! | `measures` | all lengths, as one value |
 
 mod catch_up;
 mod error;
@@ -43,6 +44,7 @@ mod fill;
 mod follower;
 mod ground;
 mod lanes;
+mod measures;
 mod past;
 mod patience;
 mod policy;
@@ -53,13 +55,9 @@ mod work;
 
 pub use error::FillError;
 pub use follower::{Follower, Joined, Strayed};
+pub use measures::Measures;
 pub use policy::FillPolicy;
 
 pub(super) use fetcher::{Feed, Fetcher};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};
-
-/// Bytes at a blob's end that no reader of all of it gets before the digest matches: the last 64 KiB. A smaller blob
-/// is held back whole, so a wrong one is an error instead of a cut connection. Who asks for a part gets it at once:
-/// a part is never complete, and what proves it is the client's own business.
-pub(super) const HOLD_BACK: u64 = 64 * 1024;

@@ -8,7 +8,6 @@ use futures_util::stream::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::HOLD_BACK;
 use super::error::FillError;
 use super::fill::Fill;
 use super::patience::Patience;
@@ -151,7 +150,8 @@ impl Stream {
         if self.hash.is_none() {
             return self.send_piece(piece).await;
         }
-        let released = self.size.saturating_sub(HOLD_BACK);
+        let measures = self.fill.fetcher().fills.policy.measures;
+        let released = self.size.saturating_sub(measures.hold_back);
         let start = self.at - piece.len() as u64;
         let now = usize::try_from(released.saturating_sub(start)).unwrap_or(usize::MAX);
         let held = piece.split_off(now.min(piece.len()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::measures::Measures;
 use crate::oci::Digest;
 
 /// How fills are treated.
@@ -17,6 +18,8 @@ pub struct FillPolicy {
     pub max_age: Duration,
     /// Unfinished fills take at most this many bytes together; the oldest are dropped first.
     pub max_bytes: u64,
+    /// The lengths they are laid out by.
+    pub measures: Measures,
 }
 
 impl FillPolicy {
@@ -62,6 +65,7 @@ mod tests {
             answer_within: Duration::from_secs(25),
             max_age: Duration::from_secs(100),
             max_bytes: 10,
+            measures: Measures::default(),
         }
     }
 

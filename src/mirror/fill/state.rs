@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::HOLD_BACK;
 use super::error::FillError;
 use super::ground::{FetchId, Ground, Wanted};
+use super::measures::Measures;
 use crate::oci::{ByteRange, Verifier};
 use crate::store::{Source, StoreError};
 
@@ -66,6 +66,7 @@ pub(super) struct FollowerId(u64);
 
 /// What a fill's participants share.
 pub(super) struct State {
+    hold_back: u64,
     pub(super) ground: Ground,
     /// The file, once there is one.
     pub(super) source: Option<Source>,
@@ -109,9 +110,10 @@ pub(super) enum Opening {
 }
 
 impl State {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(measures: Measures) -> Self {
         Self {
-            ground: Ground::default(),
+            ground: Ground::new(measures),
+            hold_back: measures.hold_back,
             source: None,
             phase: Phase::Beginning,
             confirmed: false,
@@ -148,7 +150,7 @@ impl State {
         let bound = match (&self.phase, self.ground.size()) {
             (Phase::Verified, _) => u64::MAX,
             (_, Some(_)) if !guarded => u64::MAX,
-            (_, Some(size)) => size.saturating_sub(HOLD_BACK),
+            (_, Some(size)) => size.saturating_sub(self.hold_back),
             // Of unknown size: any byte may be among the last.
             (_, None) => 0,
         };
@@ -158,13 +160,17 @@ impl State {
 
     /// Whether an answer may begin: the size is known, and upstream is known to have the bytes or they are here.
     /// Who wants a small blob whole gets it when its digest matches.
-    pub(super) fn opening(&self, whole: bool, parts_present: impl Fn(u64, &Ground) -> bool) -> Opening {
+    pub(super) fn opening(
+        &self,
+        whole: bool,
+        parts_present: impl Fn(u64, &Ground) -> bool,
+    ) -> Opening {
         match (&self.phase, self.ground.size()) {
             (Phase::Ended(_), _) => Opening::Ended,
             (Phase::Verified, Some(size)) => Opening::Ready(size),
             (Phase::Open, Some(size)) => {
                 let known = self.confirmed || (!whole && parts_present(size, &self.ground));
-                if known && (!whole || size > HOLD_BACK) {
+                if known && (!whole || size > self.hold_back) {
                     Opening::Ready(size)
                 } else {
                     Opening::Wait

@@ -5,17 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::measures::Measures;
 use crate::oci::{Digest, Verifier};
 use crate::store::{Partial, Progress, Source, StoreError, StoreErrorKind};
-
-/// How far a fill may get before that is noted: a share of its size within these bounds, in bytes. A process that is
-/// killed fetches at most so much again.
-const NOTED_SHARE: u64 = 32;
-const NOTED_AT_LEAST: u64 = 1024 * 1024;
-const NOTED_AT_MOST: u64 = 16 * 1024 * 1024;
-
-/// A note outlives a power cut when the bytes before it are synced, which is dear: after so many bytes.
-const SYNCED_EVERY: u64 = 512 * 1024 * 1024;
 
 /// A fill's file and the hash of its prefix.
 pub(super) struct Work {
@@ -68,14 +60,16 @@ impl Work {
 
     /// Counts bytes that were written to a fill of `size`; tells whether that is worth a note, and whether one that
     /// outlives a power cut.
-    pub(super) fn written(&self, bytes: u64, size: u64) -> Option<Durable> {
+    pub(super) fn written(&self, bytes: u64, size: u64, measures: &Measures) -> Option<Durable> {
         let unsynced = self.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let unnoted = self.unnoted.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if unnoted < (size / NOTED_SHARE).clamp(NOTED_AT_LEAST, NOTED_AT_MOST) {
+        if unnoted
+            < (size / measures.noted_part).clamp(measures.noted_at_least, measures.noted_at_most)
+        {
             return None;
         }
         self.unnoted.store(0, Ordering::Relaxed);
-        let durable = unsynced >= SYNCED_EVERY;
+        let durable = unsynced >= measures.synced_every;
         if durable {
             self.unsynced.store(0, Ordering::Relaxed);
         }

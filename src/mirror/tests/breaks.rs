@@ -178,7 +178,10 @@ async fn a_length_that_differs_from_the_announced_one_is_an_error() {
         // Bytes behind the announced end are not read: those before it are not the digest's.
         let short = matches!(error, Some(FillError::Length { .. }));
         let cut = matches!(error, Some(FillError::Mismatch(_)));
-        assert!(if announced > SIZE as u64 { short } else { cut }, "{error:?}");
+        assert!(
+            if announced > SIZE as u64 { short } else { cut },
+            "{error:?}"
+        );
         house.settle().await;
         assert!(!house.has(&digest));
     }

@@ -82,7 +82,13 @@ async fn a_client_that_leaves_before_the_first_byte_stops_nothing() {
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
     // One poll begins the fill; then the client is gone.
     let origin = origin("a");
-    assert!(house.mirror.blob(&origin, &digest, &[]).now_or_never().is_none());
+    assert!(
+        house
+            .mirror
+            .blob(&origin, &digest, &[])
+            .now_or_never()
+            .is_none()
+    );
     house.settle().await;
     assert!(house.has(&digest));
 }

@@ -32,7 +32,12 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
     house.mirror.blob(&ours, &digest, &[]).await.unwrap();
     house.settle().await;
 
-    let refused = house.mirror.blob(&stranger, &digest, &[]).await.err().unwrap();
+    let refused = house
+        .mirror
+        .blob(&stranger, &digest, &[])
+        .await
+        .err()
+        .unwrap();
     assert!(is_not_found(&refused), "{refused:?}");
     let refused = house
         .mirror
@@ -53,7 +58,12 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
     assert_eq!(house.upstream.count("HEAD blob"), asked + 1);
     // Shown once is remembered.
     assert_eq!(
-        house.mirror.blob(&granted, &digest, &[]).await.unwrap().outcome,
+        house
+            .mirror
+            .blob(&granted, &digest, &[])
+            .await
+            .unwrap()
+            .outcome,
         Outcome::Hit
     );
     assert_eq!(house.upstream.count("HEAD blob"), asked + 1);
@@ -75,7 +85,11 @@ async fn a_fill_of_another_repository_is_joined_only_with_a_right_of_ones_own() 
     house
         .upstream
         .has_blob(&origin("granted"), &digest, 300_000);
-    let first = house.mirror.blob(&origin("ours"), &digest, &[]).await.unwrap();
+    let first = house
+        .mirror
+        .blob(&origin("ours"), &digest, &[])
+        .await
+        .unwrap();
     let refused = house
         .mirror
         .blob(&origin("stranger"), &digest, &[])
@@ -144,7 +158,12 @@ async fn only_declared_upstreams_are_asked() {
     let mut origin = origin("a");
     origin.upstream = Arc::from("evil.example");
     let digest = Digest::sha256_of(b"x");
-    let error = house.mirror.blob(&origin, &digest, &[]).await.err().unwrap();
+    let error = house
+        .mirror
+        .blob(&origin, &digest, &[])
+        .await
+        .err()
+        .unwrap();
     assert!(
         matches!(error, MirrorError::UnknownUpstream(_)),
         "{error:?}"
