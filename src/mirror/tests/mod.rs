@@ -4,3 +4,4 @@ mod breaks;
 mod fills;
 mod rights;
 mod tags;
+mod torture;

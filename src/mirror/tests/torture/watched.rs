@@ -1,0 +1,173 @@
+//! A store in memory that outlives its process, may break for good, and tells when a rule is broken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::oci::{ByteRange, Digest, RangeSet, Verified};
+use crate::store::{
+    Begun, Catalog, Content, Contents, Link, MemoryStore, Partial, Progress, Record, RecordKey,
+    Source, StoreError, StoreErrorKind, Unfinished,
+};
+
+/// What was seen that must not be.
+#[derive(Clone, Default)]
+pub(super) struct Violations(Arc<Mutex<Vec<String>>>);
+
+impl Violations {
+    pub(super) fn add(&self, what: impl Into<String>) {
+        self.0.lock().push(what.into());
+    }
+
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// One process's way to the disk.
+pub(super) struct Life {
+    pub(super) killed: AtomicBool,
+    /// The number of the first operation that fails, and how it and all after it do.
+    pub(super) breaks: Option<(u64, StoreErrorKind)>,
+    operations: AtomicU64,
+}
+
+impl Life {
+    pub(super) fn new(breaks: Option<(u64, StoreErrorKind)>) -> Arc<Self> {
+        Arc::new(Self {
+            killed: AtomicBool::new(false),
+            breaks,
+            operations: AtomicU64::new(0),
+        })
+    }
+
+    fn step(&self) -> Result<(), StoreError> {
+        let nth = self.operations.fetch_add(1, Ordering::Relaxed);
+        let broken = self.breaks.filter(|(first, _)| nth >= *first);
+        let kind = match broken {
+            _ if self.killed.load(Ordering::Relaxed) => StoreErrorKind::Io,
+            Some((_, kind)) => kind,
+            None => return Ok(()),
+        };
+        Err(StoreError::new(
+            kind,
+            "write",
+            "watched store",
+            "by the dice",
+        ))
+    }
+}
+
+pub(super) struct Watched {
+    pub(super) disk: Arc<MemoryStore>,
+    pub(super) life: Arc<Life>,
+    pub(super) violations: Violations,
+}
+
+impl Contents for Watched {
+    fn open(&self, digest: &Digest) -> Result<Option<Content>, StoreError> {
+        self.disk.open(digest)
+    }
+
+    fn begin(&self, digest: &Digest) -> Result<Begun, StoreError> {
+        self.life.step()?;
+        let Begun { partial, progress } = self.disk.begin(digest)?;
+        let present = progress.as_ref().map(|it| it.present.clone());
+        let partial = Box::new(WatchedPartial {
+            inner: partial,
+            written: Mutex::new(present.unwrap_or_default()),
+            life: Arc::clone(&self.life),
+            violations: self.violations.clone(),
+        });
+        Ok(Begun { partial, progress })
+    }
+
+    fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        self.disk.unfinished()
+    }
+
+    fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.drop_unfinished(digest)
+    }
+
+    fn set_aside(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.disk.set_aside(digest)
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.life.step()
+    }
+}
+
+impl Catalog for Watched {
+    fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.disk.record(key)
+    }
+
+    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.put_record(key, record)
+    }
+
+    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.forget_record(key)
+    }
+
+    fn linked(&self, link: &Link) -> Result<bool, StoreError> {
+        self.disk.linked(link)
+    }
+
+    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.link(links)
+    }
+}
+
+struct WatchedPartial {
+    inner: Box<dyn Partial>,
+    written: Mutex<RangeSet>,
+    life: Arc<Life>,
+    violations: Violations,
+}
+
+impl Partial for WatchedPartial {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.life.step()?;
+        let range = ByteRange::new(offset, offset + bytes.len() as u64);
+        let mut written = self.written.lock();
+        let absent = written.first_hole(range.start, range.end);
+        if absent != Some(range) && !range.is_empty() {
+            self.violations
+                .add(format!("written twice: {range:?} over {written:?}"));
+        }
+        written.insert(range);
+        self.inner.write_at(offset, bytes)
+    }
+
+    fn source(&self) -> Source {
+        self.inner.source()
+    }
+
+    fn checkpoint(&self, progress: &Progress, durable: bool) -> Result<(), StoreError> {
+        self.life.step()?;
+        let written = self.written.lock();
+        let mut runs = progress.present.iter();
+        if runs.any(|run| written.first_hole(run.start, run.end).is_some()) {
+            self.violations.add("noted what was not written");
+        }
+        self.inner.checkpoint(progress, durable)
+    }
+
+    fn discard(&self) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.inner.discard()
+    }
+
+    fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
+        self.life.step()?;
+        self.inner.commit(verified)
+    }
+}
