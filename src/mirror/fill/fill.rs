@@ -224,13 +224,13 @@ impl Fill {
                     .map(|part| first_ask(*part, &self.fetcher.fills.policy.measures));
                 return state.ground.open().map(|id| Next::Open(id, first));
             };
-            let all = ByteRange::new(0, size);
-            let mut ranges = parts.iter().filter_map(|part| part.resolve(size));
-            let wanted = Wanted {
-                first: ranges.next().unwrap_or(all),
-                then: &[],
-                whole: parts.is_empty(),
+            let ranges: Vec<_> = parts.iter().filter_map(|it| it.resolve(size)).collect();
+            let (first, then) = match ranges.split_first() {
+                Some((first, then)) => (*first, then),
+                None => (ByteRange::new(0, size), &[][..]),
             };
+            let whole = parts.is_empty();
+            let wanted = Wanted { first, then, whole };
             let (id, stretch) = state.ground.claim(wanted, now)?;
             Some(Next::Fetch(id, stretch))
         })

@@ -324,25 +324,24 @@ impl Ground {
         ByteRange::new(start, end.min(free.end))
     }
 
-    /// `hole` up to the first claim in it.
+    /// `hole`, whose first byte no claim holds, up to the first claim in it.
     fn unclaimed(&self, hole: ByteRange) -> ByteRange {
-        let claims = self.claims.iter().map(|claim| claim.stretch.start);
-        let next = claims.filter(|start| hole.contains(*start)).min();
-        ByteRange::new(hole.start, next.unwrap_or(hole.end))
+        let next = self.held().map(|it| it.start).filter(|it| *it > hole.start);
+        ByteRange::new(hole.start, next.min().unwrap_or(hole.end).min(hole.end))
     }
 
-    /// The part of `hole` around `at` that no claim holds.
+    /// The part of `hole` around `at`, which no claim holds, up to the claims on both sides.
     fn unclaimed_around(&self, at: u64, hole: ByteRange) -> ByteRange {
-        let stretches = || self.claims.iter().map(|claim| claim.stretch);
-        let start = stretches().map(|it| it.end).filter(|end| *end <= at).max();
-        let end = stretches()
-            .map(|it| it.start)
-            .filter(|start| *start > at)
-            .min();
-        ByteRange::new(
-            hole.start.max(start.unwrap_or(0)),
-            hole.end.min(end.unwrap_or(u64::MAX)),
-        )
+        let before = self.held().map(|it| it.end).filter(|it| *it <= at).max();
+        let start = hole.start.max(before.unwrap_or(0));
+        let end = self.unclaimed(ByteRange::new(at, hole.end)).end;
+        ByteRange::new(start, end)
+    }
+
+    /// The stretches that are still to be brought.
+    fn held(&self) -> impl Iterator<Item = ByteRange> + '_ {
+        let stretches = self.claims.iter().map(|claim| claim.stretch);
+        stretches.filter(|stretch| !stretch.is_empty())
     }
 }
 

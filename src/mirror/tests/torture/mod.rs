@@ -116,6 +116,11 @@ fn run(seed: u64) -> Vec<String> {
     let dice = Dice::new(seed);
     let schedule = Schedule::throw(&dice);
     let (disk, violations) = (Arc::new(MemoryStore::default()), Violations::default());
+    if std::env::var("ROADSTEAD_SHOW").is_ok() {
+        let (size, lives, lanes) = (schedule.blob.len(), &schedule.lives, schedule.lanes);
+        let (moods, policy) = (schedule.moods, schedule.policy);
+        println!("{size} bytes, {moods:?}, {lives:?}, {lanes} lanes, {policy:?}");
+    }
     let given = Arc::new(AtomicU64::new(0));
     let digest = Digest::sha256_of(&schedule.blob);
     for (breaks, killed) in &schedule.lives {
