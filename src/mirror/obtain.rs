@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fill::{Entered, Feed, Fetcher, FillError, Joined};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, Reference};
+use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
 use crate::store::{Content, Link, Origin, Role, StoreError};
 
 /// How many fills of others may break under a request before it gives up. More than one takes somebody who asks
@@ -44,7 +44,7 @@ impl Blob {
                 bytes.map_err(|error| FillError::Store(StoreError::io("read", "content", &error)))
             }
             Self::Fill(joined, size) => {
-                let mut follower = joined.follow(ByteRange::new(0, *size));
+                let mut follower = joined.follow(vec![ByteRange::new(0, *size)]);
                 let mut bytes = Vec::new();
                 while let Some(chunk) = follower.next(usize::MAX).await? {
                     bytes.extend_from_slice(&chunk);
@@ -59,11 +59,13 @@ impl Mirror {
     /// The blob `digest` of `origin`, for a GET: begins a fill when it is not here.
     ///
     /// Returns when the response's head can be written: the size is known and, for a blob of up to 64 KiB,
-    /// the digest matches.
+    /// the digest matches. `parts` are the ranges that the client is going to read first, none for all of it:
+    /// told ahead of the bytes, and so far without effect on what is fetched.
     pub async fn blob(
         self: &Arc<Self>,
         origin: &Origin,
         digest: &Digest,
+        _parts: &[RangeSpec],
     ) -> Result<Answer<Blob>, MirrorError> {
         let link = super::link(origin, digest, Role::Blob);
         self.obtain(&link, Feed::Blob).await

@@ -346,7 +346,7 @@ pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
             bytes.drain(..usize::try_from(range.start).unwrap());
         }
         Blob::Fill(joined, _) => {
-            let mut follower = joined.follow(range);
+            let mut follower = joined.follow(vec![range]);
             loop {
                 match follower.next(10_000).await {
                     Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),

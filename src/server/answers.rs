@@ -139,7 +139,7 @@ fn body_of(blob: &Blob, range: ByteRange) -> Body {
     match blob {
         _ if range.is_empty() => Body::Empty,
         Blob::Content(content) => Body::Content(content.clone(), range),
-        Blob::Fill(joined, _) => Body::Follow(joined.follow(range)),
+        Blob::Fill(joined, _) => Body::Follow(joined.follow(vec![range])),
     }
 }
 

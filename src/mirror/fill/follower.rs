@@ -1,5 +1,6 @@
 //! One reader of a fill: waits for bytes at its own offset and reads them from the fill's file.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -44,11 +45,11 @@ impl Joined {
         }
     }
 
-    /// A reader of `range`, which lies within the size.
-    pub fn follow(&self, range: ByteRange) -> Follower {
+    /// A reader of `ranges` in their order; each lies within the size. An empty one adds nothing.
+    pub fn follow(&self, ranges: Vec<ByteRange>) -> Follower {
         Follower {
             joined: self.clone(),
-            left: range,
+            left: ranges.into(),
         }
     }
 
@@ -59,34 +60,39 @@ impl Joined {
     }
 }
 
-/// One client's reader of a range of a fill. Nothing but its own `next` moves it.
+/// One client's reader of ranges of a fill. Nothing but its own `next` moves it.
 pub struct Follower {
     joined: Joined,
-    left: ByteRange,
+    /// What is still to be given out; the first range shrinks from its start.
+    left: VecDeque<ByteRange>,
 }
 
 impl Follower {
-    /// The next bytes, at most `most` and at least one; `None` when the range has been given whole.
+    /// The next bytes, at most `most` and at least one; `None` when all ranges have been given whole. They never
+    /// reach from one range into the next.
     ///
     /// Waits for bytes that are not here yet. An error means that the rest will not come: what was given out
     /// before must not be passed off as complete.
     pub async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
-        if self.left.is_empty() {
+        while self.left.pop_front_if(|range| range.is_empty()).is_some() {}
+        let Some(&wanted) = self.left.front() else {
             return Ok(None);
-        }
-        let (source, range) = self.released().await?;
+        };
+        let (source, range) = self.released(wanted).await?;
         let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
         let bytes = read(source, range.start, length).await?;
-        self.left.start += bytes.len() as u64;
+        if let Some(range) = self.left.front_mut() {
+            range.start += bytes.len() as u64;
+        }
         Ok(Some(bytes))
     }
 
-    /// Waits until some bytes at our offset may be given out.
-    async fn released(&self) -> Result<(Source, ByteRange), FillError> {
+    /// Waits until some bytes at the start of `wanted` may be given out.
+    async fn released(&self, wanted: ByteRange) -> Result<(Source, ByteRange), FillError> {
         let mut states = self.joined.fill.state().subscribe();
         loop {
             // A statement of its own: the borrow must end before anything changes the state.
-            let look = self.look(&states.borrow_and_update())?;
+            let look = Self::look(wanted, &states.borrow_and_update())?;
             match look {
                 Look::Read(source, range) => return Ok((source, range)),
                 Look::TakeOver => self.joined.take_over(),
@@ -98,8 +104,8 @@ impl Follower {
         }
     }
 
-    fn look(&self, state: &State) -> Result<Look, FillError> {
-        match (state.step(self.left), &state.source, &state.phase) {
+    fn look(wanted: ByteRange, state: &State) -> Result<Look, FillError> {
+        match (state.step(wanted), &state.source, &state.phase) {
             (Step::Read(range), Some(source), _) => Ok(Look::Read(source.clone(), range)),
             (Step::Fail, _, Phase::Failed(error)) => Err(error.clone()),
             (Step::TakeOver, ..) => Ok(Look::TakeOver),

@@ -29,10 +29,15 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
     house.upstream.has_blob(&granted, &digest, 1000);
-    house.mirror.blob(&ours, &digest).await.unwrap();
+    house.mirror.blob(&ours, &digest, &[]).await.unwrap();
     house.settle().await;
 
-    let refused = house.mirror.blob(&stranger, &digest).await.err().unwrap();
+    let refused = house
+        .mirror
+        .blob(&stranger, &digest, &[])
+        .await
+        .err()
+        .unwrap();
     assert!(is_not_found(&refused), "{refused:?}");
     let refused = house
         .mirror
@@ -44,7 +49,7 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
 
     // Many who ask at once are one question, and no transfer.
     let asked = house.upstream.count("HEAD blob");
-    let answers = join_all((0..16).map(|_| house.mirror.blob(&granted, &digest))).await;
+    let answers = join_all((0..16).map(|_| house.mirror.blob(&granted, &digest, &[]))).await;
     for answer in answers {
         let answer = answer.unwrap();
         assert_eq!(answer.outcome, Outcome::Revalidated);
@@ -53,7 +58,12 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
     assert_eq!(house.upstream.count("HEAD blob"), asked + 1);
     // Shown once is remembered.
     assert_eq!(
-        house.mirror.blob(&granted, &digest).await.unwrap().outcome,
+        house
+            .mirror
+            .blob(&granted, &digest, &[])
+            .await
+            .unwrap()
+            .outcome,
         Outcome::Hit
     );
     assert_eq!(house.upstream.count("HEAD blob"), asked + 1);
@@ -75,17 +85,21 @@ async fn a_fill_of_another_repository_is_joined_only_with_a_right_of_ones_own() 
     house
         .upstream
         .has_blob(&origin("granted"), &digest, 300_000);
-    let first = house.mirror.blob(&origin("ours"), &digest).await.unwrap();
+    let first = house
+        .mirror
+        .blob(&origin("ours"), &digest, &[])
+        .await
+        .unwrap();
     let refused = house
         .mirror
-        .blob(&origin("stranger"), &digest)
+        .blob(&origin("stranger"), &digest, &[])
         .await
         .err()
         .unwrap();
     assert!(is_not_found(&refused), "{refused:?}");
     let joined = house
         .mirror
-        .blob(&origin("granted"), &digest)
+        .blob(&origin("granted"), &digest, &[])
         .await
         .unwrap();
     assert_eq!(joined.outcome, Outcome::Join);
@@ -105,7 +119,7 @@ async fn a_manifest_shows_its_blobs() {
         .on_blob(&digest, Script::of(vec![Step::Send(bytes)]));
     house
         .mirror
-        .blob(&origin("elsewhere"), &digest)
+        .blob(&origin("elsewhere"), &digest, &[])
         .await
         .unwrap();
     house.settle().await;
@@ -119,7 +133,7 @@ async fn a_manifest_shows_its_blobs() {
     assert_eq!(
         house
             .mirror
-            .blob(&origin("ours"), &digest)
+            .blob(&origin("ours"), &digest, &[])
             .await
             .unwrap()
             .outcome,
@@ -144,7 +158,12 @@ async fn only_declared_upstreams_are_asked() {
     let mut origin = origin("a");
     origin.upstream = Arc::from("evil.example");
     let digest = Digest::sha256_of(b"x");
-    let error = house.mirror.blob(&origin, &digest).await.err().unwrap();
+    let error = house
+        .mirror
+        .blob(&origin, &digest, &[])
+        .await
+        .err()
+        .unwrap();
     assert!(
         matches!(error, MirrorError::UnknownUpstream(_)),
         "{error:?}"
@@ -229,7 +248,7 @@ async fn a_blob_shows_no_other_digest() {
         .on_blob(&digest, Script::of(vec![Step::Send(secret)]));
     house
         .mirror
-        .blob(&origin("private"), &digest)
+        .blob(&origin("private"), &digest, &[])
         .await
         .unwrap();
     house.settle().await;
@@ -241,13 +260,13 @@ async fn a_blob_shows_no_other_digest() {
         Script::of(vec![Step::Send(forged.into_bytes().into())]),
     );
     let theirs = origin("theirs");
-    house.mirror.blob(&theirs, &lure).await.unwrap();
+    house.mirror.blob(&theirs, &lure, &[]).await.unwrap();
     house.settle().await;
     let _ = house
         .mirror
         .manifest(&theirs, &Reference::Digest(lure))
         .await;
-    let stolen = house.mirror.blob(&theirs, &digest).await;
+    let stolen = house.mirror.blob(&theirs, &digest, &[]).await;
     assert!(stolen.is_err(), "{:?}", house.upstream.calls());
 }
 
@@ -279,14 +298,14 @@ async fn the_404_of_another_repository_is_never_ours() {
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let mut first = Box::pin(house.mirror.blob(&bogus, &digest));
+    let mut first = Box::pin(house.mirror.blob(&bogus, &digest, &[]));
     assert!((&mut first).now_or_never().is_none());
-    let mut ours = Box::pin(house.mirror.blob(&good, &digest));
+    let mut ours = Box::pin(house.mirror.blob(&good, &digest, &[]));
     assert!((&mut ours).now_or_never().is_none());
     gates[0].add_permits(1);
     assert!(first.await.is_err());
     // The other one asks again at once, before we have had our turn.
-    let mut second = Box::pin(house.mirror.blob(&bogus, &digest));
+    let mut second = Box::pin(house.mirror.blob(&bogus, &digest, &[]));
     assert!((&mut second).now_or_never().is_none());
     assert!((&mut ours).now_or_never().is_none());
     gates[1].add_permits(1);
@@ -307,7 +326,7 @@ async fn a_blob_request_for_a_manifests_digest_does_not_spoil_the_manifest() {
     ];
     house.upstream.on_blob(&digest, Script::of(steps));
     let a = origin("a");
-    let mut blob = Box::pin(house.mirror.blob(&a, &digest));
+    let mut blob = Box::pin(house.mirror.blob(&a, &digest, &[]));
     assert!((&mut blob).now_or_never().is_none());
     let reference = Reference::Digest(digest.clone());
     let mut manifest = Box::pin(house.mirror.manifest(&a, &reference));

@@ -305,7 +305,7 @@ async fn a_large_manifest_that_comes_in_wrong_is_upstreams_fault_and_not_the_dis
     let origin = origin("a");
     let right_to_it = crate::mirror::link(&origin, &digest, Role::Manifest);
     house.store.link(&[right_to_it]).unwrap();
-    house.mirror.blob(&origin, &digest).await.unwrap();
+    house.mirror.blob(&origin, &digest, &[]).await.unwrap();
     let reference = Reference::Digest(digest.clone());
     let mut manifest = Box::pin(house.mirror.manifest(&origin, &reference));
     assert!((&mut manifest).now_or_never().is_none());

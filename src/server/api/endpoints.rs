@@ -128,7 +128,7 @@ async fn blob(
             answers::blob(wanted, digest, size, None)
         });
     }
-    let found = mirror.blob(origin, digest).await;
+    let found = mirror.blob(origin, digest, &[]).await;
     Answered::of(found, Asked::Blob, |blob| {
         answers::blob(wanted, digest, blob.size(), Some(&blob))
     })
