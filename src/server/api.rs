@@ -84,10 +84,10 @@ impl Handler for RegistryApi {
 
     fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body> {
         let status = refusal.status();
-        let code = if status.is_server_error() {
-            ErrorCode::Unavailable
-        } else {
-            ErrorCode::Unsupported
+        let code = match refusal {
+            Refusal::TooManyRanges => ErrorCode::RangeInvalid,
+            _ if status.is_server_error() => ErrorCode::Unavailable,
+            _ => ErrorCode::Unsupported,
         };
         let reason = refusal.reason();
         let mut response = errors::error(status, code, reason);
