@@ -39,6 +39,9 @@ const FETCH_THREADS: usize = 2;
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// Bytes per second that a client must take: far less than any line that pulls images.
+const MIN_SEND_RATE: u64 = 1024;
+
 /// How long the disk may take, when the process ends, for what has arrived whole.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
@@ -123,6 +126,7 @@ impl App {
             ServerMetrics::new(&metrics)?,
         ));
         let limits = DoorLimits {
+            min_send_rate: MIN_SEND_RATE,
             connections: config.server().max_connections,
             ..DoorLimits::default()
         };

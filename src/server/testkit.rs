@@ -118,6 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         (head, String::from_utf8(body).unwrap())
     }
 
+    /// The next `length` bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
     /// All that still comes, until the connection ends.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
@@ -142,12 +149,12 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    pub(crate) fn new(handler: &Arc<Script>) -> Self {
+    pub(crate) fn new<H: Handler>(handler: &Arc<H>) -> Self {
         Self::with(handler, DoorLimits::default(), 64 * 1024)
     }
 
     /// A visit with as many bytes in flight as `room`.
-    pub(crate) fn with(handler: &Arc<Script>, limits: DoorLimits, room: usize) -> Self {
+    pub(crate) fn with<H: Handler>(handler: &Arc<H>, limits: DoorLimits, room: usize) -> Self {
         let (client, stream) = duplex(room);
         let (stop, stopping) = watch::channel(false);
         let (cut, cutting) = watch::channel(false);
