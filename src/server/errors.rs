@@ -4,16 +4,18 @@
 //! ask; an outage is 502, 503 or 504; 401 and 403 as upstream said.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 use super::Body;
 use crate::mirror::{FillError, MirrorError};
-use crate::oci::ErrorCode;
+use crate::oci::{ContentRange, ErrorCode};
 use crate::upstream::{ErrorKind, UpstreamError};
 
 /// Why a write is refused.
 pub(super) const READ_ONLY: &str = "this mirror is read-only: GET and HEAD only";
+/// Why ranges are refused.
+pub(super) const TOO_MANY_RANGES: &str = "more ranges than are served in one request";
 
 /// What kind of object was asked for: its 404 has a code of its own.
 #[derive(Clone, Copy)]
@@ -57,6 +59,27 @@ pub(super) fn read_only() -> Response<Body> {
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// The answer when more ranges are asked for than are served at once: not 416 or 431, which clients take for final,
+/// while on 400 they ask for fewer.
+pub(super) fn too_many_ranges() -> Response<Body> {
+    error(
+        StatusCode::BAD_REQUEST,
+        ErrorCode::RangeInvalid,
+        TOO_MANY_RANGES,
+    )
+}
+
+/// The answer when no byte of the blob lies in the ranges asked for (RFC 9110 section 15.5.17).
+pub(super) fn unsatisfiable(size: u64) -> Response<Body> {
+    let message = format!("of the {size} bytes, none lies in the range");
+    let mut response = coded(ErrorCode::RangeInvalid, &message);
+    let told = HeaderValue::from_str(&ContentRange::unsatisfied(size));
+    if let Ok(told) = told {
+        response.headers_mut().insert(CONTENT_RANGE, told);
+    }
     response
 }
 

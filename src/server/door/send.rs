@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::wire::Wire;
 use crate::mirror::{FillError, Follower};
 use crate::oci::ByteRange;
-use crate::server::Body;
+use crate::server::{Body, Multipart, Pieces};
 use crate::store::Source;
 
 /// Bytes on their way at once, for each body. Larger buffers cost more than they bring: this one stays in
@@ -40,6 +40,12 @@ pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> 
             let length = wire.left();
             follow(&mut follower, length, wire).await?;
             ended(&mut follower).await?;
+        }
+        Body::Parts(frame, Pieces::Content(content)) => {
+            send_parts(&frame, content.source(), wire).await?;
+        }
+        Body::Parts(frame, Pieces::Follow(mut follower)) => {
+            follow_parts(&frame, &mut follower, wire).await?;
         }
     }
     wire.flush().await.map_err(Broken::Client)
@@ -79,6 +85,19 @@ async fn send_range(
         at += read as u64;
     }
     Ok(())
+}
+
+/// Sends each part behind its head, which is made when it is its turn.
+async fn send_parts(
+    frame: &Multipart,
+    pages: &impl Pages,
+    wire: &mut Wire<'_>,
+) -> Result<(), Broken> {
+    for (head, range) in frame.parts() {
+        write(head.as_bytes(), wire).await?;
+        send_range(pages, range, wire).await?;
+    }
+    write(frame.end().as_bytes(), wire).await
 }
 
 /// Reads up to `want` bytes, at least one. What is in the page cache is read on the spot; only what the disk
@@ -148,6 +167,20 @@ async fn next(chunks: &mut impl Chunks, wire: &mut Wire<'_>) -> Result<Option<By
         chunk = next => chunk.map_err(Broken::Fill),
         error = wire.reset() => Err(Broken::Client(error)),
     }
+}
+
+/// Sends each part behind its head, which the client gets before the wait for the part.
+async fn follow_parts(
+    frame: &Multipart,
+    chunks: &mut impl Chunks,
+    wire: &mut Wire<'_>,
+) -> Result<(), Broken> {
+    for (head, range) in frame.parts() {
+        write(head.as_bytes(), wire).await?;
+        follow(chunks, range.len(), wire).await?;
+    }
+    ended(chunks).await?;
+    write(frame.end().as_bytes(), wire).await
 }
 
 /// Makes sure that a fill was read to the end of what was asked of it.

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::oci::Digest;
 use crate::server::DoorLimits;
+use crate::server::testkit::parts;
 
 /// Bounds what must not take long; nothing is ordered by it.
 const LONG: Duration = Duration::from_secs(20);
@@ -242,4 +244,60 @@ async fn the_time_a_fill_takes_is_not_the_clients() {
     }
     drop(chunks);
     followed.await.unwrap().1.unwrap();
+}
+
+/// A frame for two parts of `bytes`, the later one first.
+fn two_parts(bytes: &[u8]) -> Multipart {
+    let (digest, size) = (Digest::sha256_of(bytes), bytes.len() as u64);
+    let ranges = vec![ByteRange::new(5, 10), ByteRange::new(0, 5)];
+    Multipart::new(&digest, size, ranges).unwrap()
+}
+
+fn are_the_two_parts(frame: &Multipart, body: &[u8]) {
+    let expected = [("bytes 5-9/11", "later"), ("bytes 0-4/11", "first")];
+    let expected = expected.map(|(range, bytes)| (range.to_owned(), bytes.as_bytes().to_vec()));
+    assert_eq!(parts(&frame.content_type(), body), expected);
+}
+
+#[tokio::test]
+async fn parts_of_cold_content_are_sent_in_their_frame() {
+    let (bytes, frame) = (b"firstlater.", two_parts(b"firstlater."));
+    let pages = Cold(Arc::from(&bytes[..]));
+    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &pages, wire).await;
+    let (got, written, sent) = wired(frame.length(), sending).await;
+    sent.unwrap();
+    assert_eq!(written, frame.length());
+    are_the_two_parts(&frame, &got);
+    let truncated = Cold(Arc::from(&bytes[..7]));
+    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &truncated, wire).await;
+    let (_, written, sent) = wired(frame.length(), sending).await;
+    assert!(matches!(sent, Err(Broken::Content(_))));
+    assert!(written < frame.length());
+}
+
+#[tokio::test]
+async fn parts_of_a_fill_are_sent_in_their_frame_and_end_with_it() {
+    let frame = two_parts(b"firstlater.");
+    for (pieces, whole) in [
+        (&["la", "ter", "first"][..], true),
+        (&["later"], false),
+        (&["laterfirst"], false),
+        (&["later", "first", "x"], false),
+    ] {
+        let (chunks, told) = mpsc::channel(4);
+        for piece in pieces {
+            chunks.send(Ok(Bytes::from(*piece))).await.unwrap();
+        }
+        drop(chunks);
+        let sending = async |wire: &mut Wire<'_>| follow_parts(&frame, &mut Told(told), wire).await;
+        let (got, written, sent) = wired(frame.length(), sending).await;
+        if whole {
+            sent.unwrap();
+            assert_eq!(written, frame.length());
+            are_the_two_parts(&frame, &got);
+        } else {
+            assert!(matches!(sent, Err(Broken::Response)), "{pieces:?}");
+            assert!(written < frame.length(), "{pieces:?}");
+        }
+    }
 }
