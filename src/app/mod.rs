@@ -39,6 +39,9 @@ const FETCH_THREADS: usize = 2;
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// How long the engine may take for an answer. Clients wait 30 s for a head.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+
 /// Bytes per second that a client must take: far less than any line that pulls images.
 const MIN_SEND_RATE: u64 = 1024;
 
@@ -124,6 +127,7 @@ impl App {
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
             ServerMetrics::new(&metrics)?,
+            ANSWER_WITHIN,
         ));
         let limits = DoorLimits {
             min_send_rate: MIN_SEND_RATE,

@@ -16,6 +16,8 @@ use crate::upstream::{ErrorKind, UpstreamError};
 pub(super) const READ_ONLY: &str = "this mirror is read-only: GET and HEAD only";
 /// Why ranges are refused.
 pub(super) const TOO_MANY_RANGES: &str = "more ranges than are served in one request";
+/// Why there is no answer.
+pub(super) const TOO_LATE: &str = "upstream has not answered in time";
 
 /// What kind of object was asked for: its 404 has a code of its own.
 #[derive(Clone, Copy)]
@@ -81,6 +83,15 @@ pub(super) fn unsatisfiable(size: u64) -> Response<Body> {
         response.headers_mut().insert(CONTENT_RANGE, told);
     }
     response
+}
+
+/// The answer when the engine has none in time.
+pub(super) fn too_late() -> Response<Body> {
+    error(
+        StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::Unavailable,
+        TOO_LATE,
+    )
 }
 
 /// The answer when the engine has none.

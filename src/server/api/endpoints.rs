@@ -59,6 +59,15 @@ impl Answered {
         }
     }
 
+    /// The answer when the engine has none in time: what it does goes on for those who still wait.
+    pub(super) fn too_late() -> Self {
+        Self {
+            response: errors::too_late(),
+            outcome: Outcome::Error(Who::Upstream),
+            error: Some(errors::TOO_LATE.to_owned()),
+        }
+    }
+
     /// What the engine found as a response, one way or the other.
     fn of<T>(
         found: Result<Answer<T>, MirrorError>,

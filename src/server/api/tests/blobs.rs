@@ -1,12 +1,14 @@
-//! Blobs: ranges and conditions.
+//! Blobs: ranges, conditions, and answers that do not come.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::DuplexStream;
+use tokio::time::Instant;
 
-use super::surface::Surface;
-use crate::mirror::testkit::{Step, gate, halves, noise};
+use super::surface::{Surface, WITHIN};
+use crate::mirror::testkit::{Script, Step, gate, halves, noise, origin};
 use crate::oci::Digest;
 use crate::server::DoorLimits;
 use crate::server::testkit::{Client, Visit, field, parts};
@@ -193,4 +195,33 @@ async fn who_has_a_blob_begins_no_download_and_needs_the_right_to_it() {
         assert_eq!(surface.ask("GET", &target, &good).await.0, status);
     }
     assert_eq!(surface.house.upstream.count("GET"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_is_a_504_in_time() {
+    let surface = Surface::new();
+    let (bytes, gate) = (Bytes::from_static(b"late"), gate());
+    let blob = Digest::sha256_of(&bytes);
+    let steps = vec![Step::Gate(Arc::clone(&gate)), Step::Send(bytes.clone())];
+    surface.house.upstream.on_blob(&blob, Script::of(steps));
+    surface
+        .house
+        .upstream
+        .has_blob(&origin("library/a"), &blob, 4);
+    let target = format!("/v2/a/blobs/{blob}");
+    for range in ["bytes=0-1", "bytes=0-0,3-3"] {
+        let began = Instant::now();
+        let (status, headers, body) = surface.ask("GET", &target, &[("range", range)]).await;
+        assert_eq!(began.elapsed(), WITHIN);
+        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+        let told = headers["cache-status"].to_str().unwrap();
+        assert!(told.ends_with("detail=\"error(upstream)\""), "{told}");
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json["errors"][0]["code"], "UNAVAILABLE");
+    }
+    // The download went on without them.
+    gate.add_permits(1);
+    let (status, _, body) = surface.ask("GET", &target, &[]).await;
+    assert_eq!((status, body), (StatusCode::OK, bytes.to_vec()));
+    assert_eq!(surface.house.upstream.count("GET blob"), 1);
 }

@@ -1,6 +1,7 @@
 //! An API that is asked without a socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -9,6 +10,9 @@ use crate::oci::Digest;
 use crate::server::api::RegistryApi;
 use crate::server::{Body, Handler, Namespaces, ServerMetrics};
 use crate::store::MemoryStore;
+
+/// How long the engine may take.
+pub(super) const WITHIN: Duration = Duration::from_secs(25);
 
 /// An API over an engine with one scripted upstream.
 pub(super) struct Surface {
@@ -29,7 +33,7 @@ impl Surface {
         let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
         let namespaces = Namespaces::new(names, Some(hub())).with_private(private.map(Arc::from));
         let mirror = Arc::clone(&house.mirror);
-        let api = Arc::new(RegistryApi::new(mirror, namespaces, metrics));
+        let api = Arc::new(RegistryApi::new(mirror, namespaces, metrics, WITHIN));
         Self { house, api }
     }
 
