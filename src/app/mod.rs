@@ -41,6 +41,12 @@ const FETCH_THREADS: usize = 2;
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// How long the engine may take for an answer. Clients wait 30 s for a head.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+
+/// Bytes per second that a client must take: far less than any line that pulls images.
+const MIN_SEND_RATE: u64 = 1024;
+
 /// How long the disk may take, when the process ends, for what has arrived whole.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
@@ -124,8 +130,10 @@ impl App {
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
             ServerMetrics::new(&metrics)?,
+            ANSWER_WITHIN,
         ));
         let limits = DoorLimits {
+            min_send_rate: MIN_SEND_RATE,
             connections: config.server().max_connections,
             ..DoorLimits::default()
         };

@@ -7,11 +7,11 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 
-use super::Body;
 use super::conditions::{Selection, select};
 use super::errors;
+use super::{Body, Multipart, Pieces};
 use crate::mirror::{Blob, ManifestSummary};
-use crate::oci::{ByteRange, ContentRange, Digest, ErrorCode, MediaType, Reference, etag};
+use crate::oci::{ByteRange, ContentRange, Digest, MediaType, RangeSpec, Reference, etag};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -40,10 +40,6 @@ impl Wanted<'_> {
             (false, false) => ASK_AGAIN,
             (false, true) => ASK_AGAIN_PRIVATE,
         })
-    }
-
-    fn head(&self) -> bool {
-        self.method == Method::HEAD
     }
 }
 
@@ -92,46 +88,95 @@ pub(super) fn manifest(
     response
 }
 
-/// A blob of `size` bytes, or the part of it that is wanted; `blob` is absent for a HEAD.
+/// What a HEAD of a blob of `size` bytes gets.
+pub(super) fn blob_summary(wanted: &Wanted<'_>, digest: &Digest, size: u64) -> Response<Body> {
+    whole_blob(wanted, digest, size, Body::Empty)
+}
+
+/// The answer to a client whose copy of a blob is good.
+pub(super) fn blob_not_modified(wanted: &Wanted<'_>, digest: &Digest) -> Response<Body> {
+    blob_response(wanted, digest, StatusCode::NOT_MODIFIED, Body::Empty)
+}
+
+/// A blob, or the parts of it that `specs` ask for; none of them is all of it.
 pub(super) fn blob(
     wanted: &Wanted<'_>,
     digest: &Digest,
-    size: u64,
-    blob: Option<&Blob>,
+    blob: &Blob,
+    specs: &[RangeSpec],
 ) -> Response<Body> {
-    let (status, range) = match select(wanted.method, wanted.headers, digest, size) {
-        Selection::Whole => (StatusCode::OK, ByteRange::new(0, size)),
-        Selection::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Selection::NotModified => (StatusCode::NOT_MODIFIED, ByteRange::new(0, 0)),
-        Selection::Unsatisfiable => return unsatisfiable(digest, size),
-        Selection::TooMany => {
-            return errors::error(
-                StatusCode::BAD_REQUEST,
-                ErrorCode::RangeInvalid,
-                "more ranges than are served in one request",
-            );
+    let size = blob.size();
+    match select(specs, size) {
+        Selection::Whole => {
+            let body = body_of(blob, ByteRange::new(0, size));
+            whole_blob(wanted, digest, size, body)
         }
+        Selection::Part(range) => {
+            let body = body_of(blob, range);
+            let mut response = blob_response(wanted, digest, StatusCode::PARTIAL_CONTENT, body);
+            let headers = response.headers_mut();
+            insert(headers, CONTENT_TYPE, MediaType::OCTET_STREAM.as_str());
+            headers.insert(CONTENT_LENGTH, range.len().into());
+            let content_range = ContentRange {
+                range,
+                size: Some(size),
+            };
+            insert(headers, CONTENT_RANGE, &content_range.to_string());
+            response
+        }
+        Selection::Parts(ranges) => blob_parts(wanted, digest, blob, ranges),
+        Selection::Unsatisfiable => {
+            let mut response = errors::unsatisfiable(size);
+            name(response.headers_mut(), digest);
+            response
+        }
+    }
+}
+
+/// Several ranges: the `Content-Range` is each part's own, and none is the answer's (RFC 9110 section 15.3.7.2).
+fn blob_parts(
+    wanted: &Wanted<'_>,
+    digest: &Digest,
+    blob: &Blob,
+    ranges: Vec<ByteRange>,
+) -> Response<Body> {
+    let pieces = match blob {
+        Blob::Content(content) => Pieces::Content(content.clone()),
+        Blob::Fill(joined, _) => Pieces::Follow(joined.follow(ranges.clone())),
     };
-    let body = blob
-        .filter(|_| !wanted.head())
-        .map_or(Body::Empty, |blob| body_of(blob, range));
+    let Some(frame) = Multipart::new(digest, blob.size(), ranges) else {
+        return errors::too_many_ranges();
+    };
+    let (media_type, length) = (frame.content_type(), frame.length());
+    let body = Body::Parts(frame, pieces);
+    let mut response = blob_response(wanted, digest, StatusCode::PARTIAL_CONTENT, body);
+    let headers = response.headers_mut();
+    insert(headers, CONTENT_TYPE, &media_type);
+    headers.insert(CONTENT_LENGTH, length.into());
+    response
+}
+
+fn whole_blob(wanted: &Wanted<'_>, digest: &Digest, size: u64, body: Body) -> Response<Body> {
+    let mut response = blob_response(wanted, digest, StatusCode::OK, body);
+    let headers = response.headers_mut();
+    insert(headers, CONTENT_TYPE, MediaType::OCTET_STREAM.as_str());
+    headers.insert(CONTENT_LENGTH, size.into());
+    response
+}
+
+/// What every answer about a blob says.
+fn blob_response(
+    wanted: &Wanted<'_>,
+    digest: &Digest,
+    status: StatusCode,
+    body: Body,
+) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     name(headers, digest);
     headers.insert(CACHE_CONTROL, wanted.cache_control(true));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if status != StatusCode::NOT_MODIFIED {
-        insert(headers, CONTENT_TYPE, MediaType::OCTET_STREAM.as_str());
-        headers.insert(CONTENT_LENGTH, range.len().into());
-    }
-    if status == StatusCode::PARTIAL_CONTENT {
-        let content_range = ContentRange {
-            range,
-            size: Some(size),
-        };
-        insert(headers, CONTENT_RANGE, &content_range.to_string());
-    }
     response
 }
 
@@ -141,15 +186,6 @@ fn body_of(blob: &Blob, range: ByteRange) -> Body {
         Blob::Content(content) => Body::Content(content.clone(), range),
         Blob::Fill(joined, _) => Body::Follow(joined.follow(vec![range])),
     }
-}
-
-fn unsatisfiable(digest: &Digest, size: u64) -> Response<Body> {
-    let message = format!("the range lies outside of the {size} bytes");
-    let mut response = errors::coded(ErrorCode::RangeInvalid, &message);
-    let headers = response.headers_mut();
-    name(headers, digest);
-    insert(headers, CONTENT_RANGE, &ContentRange::unsatisfied(size));
-    response
 }
 
 fn with_bytes(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Response<Body> {

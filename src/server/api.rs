@@ -6,10 +6,12 @@ mod tests;
 mod ticket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
+use tokio::time::timeout;
 
 use self::endpoints::Answered;
 use self::ticket::Ticket;
@@ -31,15 +33,23 @@ pub struct RegistryApi {
     mirror: Arc<Mirror>,
     namespaces: Namespaces,
     metrics: ServerMetrics,
+    answer_within: Duration,
 }
 
 impl RegistryApi {
-    /// The API over `mirror`, reading addresses by `namespaces`.
-    pub fn new(mirror: Arc<Mirror>, namespaces: Namespaces, metrics: ServerMetrics) -> Self {
+    /// The API over `mirror`, reading addresses by `namespaces`. A request that the engine has not answered after
+    /// `answer_within` is answered 504: clients give up after 30 s without a head, and then know nothing.
+    pub fn new(
+        mirror: Arc<Mirror>,
+        namespaces: Namespaces,
+        metrics: ServerMetrics,
+        answer_within: Duration,
+    ) -> Self {
         Self {
             mirror,
             namespaces,
             metrics,
+            answer_within,
         }
     }
 }
@@ -59,7 +69,11 @@ impl Handler for RegistryApi {
         }
         let read = matches!(request.method, Method::GET | Method::HEAD);
         let answered = match &routed {
-            Ok(route) if read => endpoints::answer(&self.mirror, &request, route).await,
+            Ok(route) if read => {
+                let answer = endpoints::answer(&self.mirror, &request, route);
+                let answered = timeout(self.answer_within, answer).await;
+                answered.unwrap_or_else(|_| Answered::too_late())
+            }
             Ok(_) => Answered::read_only(),
             Err(error) => {
                 let blame = Outcome::Error(Who::Client);
@@ -84,10 +98,10 @@ impl Handler for RegistryApi {
 
     fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body> {
         let status = refusal.status();
-        let code = if status.is_server_error() {
-            ErrorCode::Unavailable
-        } else {
-            ErrorCode::Unsupported
+        let code = match refusal {
+            Refusal::TooManyRanges => ErrorCode::RangeInvalid,
+            _ if status.is_server_error() => ErrorCode::Unavailable,
+            _ => ErrorCode::Unsupported,
         };
         let reason = refusal.reason();
         let mut response = errors::error(status, code, reason);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Multipart;
 use crate::mirror::Follower;
 use crate::oci::ByteRange;
 use crate::store::Content;
@@ -16,6 +17,16 @@ pub enum Body {
     Content(Content, ByteRange),
     /// A range of a fill under way; the follower knows which.
     Follow(Follower),
+    /// Several ranges of one blob, each in its frame.
+    Parts(Multipart, Pieces),
+}
+
+/// Where the bytes of several ranges come from.
+pub enum Pieces {
+    /// Verified bytes on disk.
+    Content(Content),
+    /// A fill under way; the follower reads the same ranges in the same order.
+    Follow(Follower),
 }
 
 impl Body {
@@ -26,6 +37,7 @@ impl Body {
             Self::Bytes(bytes) => Some(bytes.len() as u64),
             Self::Content(_, range) => Some(range.len()),
             Self::Follow(_) => None,
+            Self::Parts(frame, _) => Some(frame.length()),
         }
     }
 

@@ -10,6 +10,7 @@ mod connection;
 mod delivery;
 mod head;
 mod linger;
+mod pace;
 mod request;
 mod send;
 #[cfg(test)]
@@ -37,6 +38,9 @@ pub struct DoorLimits {
     pub idle: Duration,
     /// The time a client may take none of the bytes waiting for it.
     pub write_stall: Duration,
+    /// Bytes per second that a client must take of a body, on an average over at least 30 s of waiting for it; 0 when
+    /// any pace will do. Time in which the client waits for us does not count.
+    pub min_send_rate: u64,
     /// Connections at once. One more is answered [`Refusal::Crowded`] and closed.
     pub connections: usize,
     /// Bytes of a request line.
@@ -53,6 +57,7 @@ impl Default for DoorLimits {
             header_deadline: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             write_stall: Duration::from_mins(1),
+            min_send_rate: 0,
             connections: 4096,
             max_request_line: 8 * 1024,
             max_head: 64 * 1024,

@@ -15,6 +15,10 @@ use crate::upstream::{ErrorKind, UpstreamError};
 
 /// Why a write is refused.
 pub(super) const READ_ONLY: &str = "this mirror is read-only: GET and HEAD only";
+/// Why ranges are refused.
+pub(super) const TOO_MANY_RANGES: &str = "more ranges than are served in one request";
+/// Why there is no answer.
+pub(super) const TOO_LATE: &str = "upstream has not answered in time";
 
 /// What kind of object was asked for: its 404 has a code of its own.
 #[derive(Clone, Copy)]
@@ -59,6 +63,36 @@ pub(super) fn read_only() -> Response<Body> {
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
+}
+
+/// The answer when more ranges are asked for than are served at once: not 416 or 431, which clients take for final,
+/// while on 400 they ask for fewer.
+pub(super) fn too_many_ranges() -> Response<Body> {
+    error(
+        StatusCode::BAD_REQUEST,
+        ErrorCode::RangeInvalid,
+        TOO_MANY_RANGES,
+    )
+}
+
+/// The answer when no byte of the blob lies in the ranges asked for (RFC 9110 section 15.5.17).
+pub(super) fn unsatisfiable(size: u64) -> Response<Body> {
+    let message = format!("of the {size} bytes, none lies in the range");
+    let mut response = coded(ErrorCode::RangeInvalid, &message);
+    let told = HeaderValue::from_str(&ContentRange::unsatisfied(size));
+    if let Ok(told) = told {
+        response.headers_mut().insert(CONTENT_RANGE, told);
+    }
+    response
+}
+
+/// The answer when the engine has none in time.
+pub(super) fn too_late() -> Response<Body> {
+    error(
+        StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::Unavailable,
+        TOO_LATE,
+    )
 }
 
 /// The answer when the engine has none.

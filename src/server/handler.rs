@@ -90,6 +90,8 @@ pub enum Refusal {
     TargetTooLong,
     /// The head has more bytes or more fields than the door accepts.
     HeadTooLarge,
+    /// The head has more bytes than the door accepts, and most of them ask for ranges.
+    TooManyRanges,
     /// All seats are taken.
     Crowded,
 }
@@ -105,6 +107,7 @@ impl Refusal {
             Self::HeadTooSlow => "the request's head took too long",
             Self::TargetTooLong => "the request's target is too long",
             Self::HeadTooLarge => "the request's head is too large",
+            Self::TooManyRanges => "more ranges than fit into the head of a request",
             Self::Crowded => "too many connections at once",
         }
     }
@@ -112,7 +115,8 @@ impl Refusal {
     /// The status that says so (RFC 9110 section 15, RFC 6585 section 5).
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Malformed | Self::Tls => StatusCode::BAD_REQUEST,
+            // Too many ranges: on this status clients ask for fewer, on any other they give up.
+            Self::Malformed | Self::Tls | Self::TooManyRanges => StatusCode::BAD_REQUEST,
             Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

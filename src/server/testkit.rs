@@ -118,6 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         (head, String::from_utf8(body).unwrap())
     }
 
+    /// The next `length` bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
     /// All that still comes, until the connection ends.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
@@ -133,6 +140,35 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     Some(value)
 }
 
+/// The parts of a multipart body, found as clients find them: each one's `Content-Range`, and its bytes.
+pub(crate) fn parts(content_type: &str, body: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=");
+    let delimiter = format!("--{}", boundary.unwrap());
+    let mut rest = body.strip_prefix(delimiter.as_bytes()).unwrap();
+    let mut parts = Vec::new();
+    while rest != b"--\r\n" {
+        let (head, behind) = split(rest, b"\r\n\r\n");
+        let head = std::str::from_utf8(head).unwrap();
+        assert_eq!(
+            field(head, "content-type"),
+            Some("application/octet-stream")
+        );
+        let (bytes, behind) = split(behind, format!("\r\n{delimiter}").as_bytes());
+        parts.push((
+            field(head, "content-range").unwrap().to_owned(),
+            bytes.to_vec(),
+        ));
+        rest = behind;
+    }
+    parts
+}
+
+fn split<'a>(bytes: &'a [u8], at: &[u8]) -> (&'a [u8], &'a [u8]) {
+    let found = bytes.windows(at.len()).position(|window| window == at);
+    let found = found.unwrap();
+    (&bytes[..found], &bytes[found + at.len()..])
+}
+
 /// A connection in memory to a door of its own.
 pub(crate) struct Visit {
     pub(crate) client: Client<DuplexStream>,
@@ -142,12 +178,12 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    pub(crate) fn new(handler: &Arc<Script>) -> Self {
+    pub(crate) fn new<H: Handler>(handler: &Arc<H>) -> Self {
         Self::with(handler, DoorLimits::default(), 64 * 1024)
     }
 
     /// A visit with as many bytes in flight as `room`.
-    pub(crate) fn with(handler: &Arc<Script>, limits: DoorLimits, room: usize) -> Self {
+    pub(crate) fn with<H: Handler>(handler: &Arc<H>, limits: DoorLimits, room: usize) -> Self {
         let (client, stream) = duplex(room);
         let (stop, stopping) = watch::channel(false);
         let (cut, cutting) = watch::channel(false);

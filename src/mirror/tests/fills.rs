@@ -1,12 +1,13 @@
 //! Joining, leaving and coming late: the life of a fill.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
-use crate::mirror::Outcome;
 use crate::mirror::testkit::*;
+use crate::mirror::{Blob, Outcome};
 use crate::oci::{ByteRange, Digest};
 
 const SIZE: usize = 300_000;
@@ -163,4 +164,26 @@ async fn what_has_arrived_whole_is_kept_before_the_end() {
     assert!(drain_all(&blob.value).await.0 == bytes);
     house.mirror.commits_ended().await;
     assert!(house.has(&digest));
+}
+
+#[tokio::test]
+async fn a_follower_of_several_ranges_reads_each_on_its_own_and_in_order() {
+    let (house, bytes) = (house(), noise(SIZE));
+    let digest = Digest::sha256_of(&bytes);
+    house
+        .upstream
+        .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
+    let answer = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let Blob::Fill(joined, _) = answer.value else {
+        panic!("nothing was here before")
+    };
+    let wanted = [250_000..250_010, 7..7, 10..20, 20..30, 5..15];
+    let range = |range: &Range<usize>| ByteRange::new(range.start as u64, range.end as u64);
+    let mut follower = joined.follow(wanted.iter().map(range).collect());
+    for range in wanted.into_iter().filter(|range| !range.is_empty()) {
+        // More is there in one piece; what is given ends with the range.
+        let read = follower.next(SIZE).await.unwrap().unwrap();
+        assert!(read == bytes[range.clone()], "{range:?}");
+    }
+    assert!(follower.next(SIZE).await.unwrap().is_none());
 }

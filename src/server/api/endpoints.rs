@@ -9,6 +9,7 @@ use crate::mirror::{Answer, Mirror, MirrorError, Outcome, Who};
 use crate::oci::{Digest, Endpoint, ErrorCode, Reference};
 use crate::server::Body;
 use crate::server::answers::{self, Wanted};
+use crate::server::conditions::{self, Requested};
 use crate::server::errors::{self, Asked};
 use crate::server::route::{Route, listing_query};
 use crate::store::Origin;
@@ -46,6 +47,24 @@ impl Answered {
             response: errors::read_only(),
             outcome: Outcome::Denied,
             error: Some(errors::READ_ONLY.to_owned()),
+        }
+    }
+
+    /// The answer to more ranges than are served at once.
+    fn too_many_ranges() -> Self {
+        Self {
+            response: errors::too_many_ranges(),
+            outcome: Outcome::Error(Who::Client),
+            error: Some(errors::TOO_MANY_RANGES.to_owned()),
+        }
+    }
+
+    /// The answer when the engine has none in time: what it does goes on for those who still wait.
+    pub(super) fn too_late() -> Self {
+        Self {
+            response: errors::too_late(),
+            outcome: Outcome::Error(Who::Upstream),
+            error: Some(errors::TOO_LATE.to_owned()),
         }
     }
 
@@ -122,15 +141,27 @@ async fn blob(
     origin: &Origin,
     digest: &Digest,
 ) -> Answered {
-    if wanted.method == Method::HEAD {
-        let found = mirror.blob_size(origin, digest).await;
-        return Answered::of(found, Asked::Blob, |size| {
-            answers::blob(wanted, digest, size, None)
-        });
-    }
-    let found = mirror.blob(origin, digest, &[]).await;
+    let specs = match conditions::requested(wanted.method, wanted.headers, digest) {
+        Requested::TooMany => return Answered::too_many_ranges(),
+        // A client that has it begins no download; what it needs is the right to it.
+        Requested::NotModified => {
+            let found = mirror.blob_size(origin, digest).await;
+            return Answered::of(found, Asked::Blob, |_| {
+                answers::blob_not_modified(wanted, digest)
+            });
+        }
+        Requested::Whole if wanted.method == Method::HEAD => {
+            let found = mirror.blob_size(origin, digest).await;
+            return Answered::of(found, Asked::Blob, |size| {
+                answers::blob_summary(wanted, digest, size)
+            });
+        }
+        Requested::Whole => Vec::new(),
+        Requested::Ranges(specs) => specs,
+    };
+    let found = mirror.blob(origin, digest, &specs).await;
     Answered::of(found, Asked::Blob, |blob| {
-        answers::blob(wanted, digest, blob.size(), Some(&blob))
+        answers::blob(wanted, digest, &blob, &specs)
     })
 }
 

@@ -1,7 +1,5 @@
 //! From a response to bytes: framing, the head, the body, and what is left of the connection.
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
@@ -10,6 +8,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::v1::server::HttpSession;
 use tokio::time::timeout;
 
+use super::DoorLimits;
 use super::send::{self, Broken};
 use super::wire::Wire;
 use crate::server::Body;
@@ -29,7 +28,7 @@ pub(super) async fn send(
     mut session: HttpSession,
     method: &Method,
     response: Response<Body>,
-    stall: Duration,
+    limits: &DoorLimits,
     written: &mut u64,
 ) -> Result<After, Broken> {
     let (mut parts, body) = response.into_parts();
@@ -37,7 +36,7 @@ pub(super) async fn send(
     let length = length.ok_or(Broken::Response)?;
     parts.version = Version::HTTP_11;
     let head = Box::new(ResponseHeader::from(parts));
-    match timeout(stall, session.write_response_header(head)).await {
+    match timeout(limits.write_stall, session.write_response_header(head)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(Broken::Client(std::io::Error::other(error))),
         Err(_) => return Err(Broken::Client(std::io::ErrorKind::TimedOut.into())),
@@ -52,9 +51,13 @@ pub(super) async fn send(
     } else {
         After::Closing(session.into_inner())
     };
-    let (After::Open(stream, _) | After::Closing(stream)) = &mut after;
+    let mut unwanted = BytesMut::new();
+    let (stream, ahead) = match &mut after {
+        After::Open(stream, ahead) => (stream, ahead),
+        After::Closing(stream) => (stream, &mut unwanted),
+    };
     if length > 0 {
-        let mut wire = Wire::new(stream, length, stall, written);
+        let mut wire = Wire::new(stream, ahead, length, limits, written);
         send::send(body, &mut wire).await?;
     }
     Ok(after)

@@ -76,8 +76,8 @@ async fn exchange<H: Handler>(
     if *stopping.borrow() {
         session.set_server_keepalive(None);
     }
-    let stall = door.limits.write_stall;
-    match answer::send(session, &method, response, stall, delivery.bytes()).await {
+    let limits = &door.limits;
+    match answer::send(session, &method, response, limits, delivery.bytes()).await {
         Ok(After::Open(stream, ahead)) => {
             delivery.end(End::Whole);
             Some((stream, ahead))
@@ -102,9 +102,8 @@ async fn refuse<H: Handler>(
 ) {
     session.set_server_keepalive(None);
     let response = door.handler.refuse(refusal, peer);
-    let stall = door.limits.write_stall;
     // The method is not known for certain. A body too many does no harm: nothing follows it.
-    let sent = answer::send(session, &Method::GET, response, stall, &mut 0).await;
+    let sent = answer::send(session, &Method::GET, response, &door.limits, &mut 0).await;
     if let Ok(After::Open(stream, _) | After::Closing(stream)) = sent {
         linger::close(stream).await;
     }

@@ -125,7 +125,7 @@ impl Scan {
         while let Some(length) = head[self.seen..].iter().position(|byte| *byte == b'\n') {
             let end = self.seen + length;
             let line = without_return(&head[self.line..end]);
-            if let Some(refusal) = self.excess(line, end + 1, limits) {
+            if let Some(refusal) = self.excess(line, &head[..=end], limits) {
                 return Verdict::Refused(refusal);
             }
             (self.line, self.seen) = (end + 1, end + 1);
@@ -136,20 +136,39 @@ impl Scan {
         }
         self.seen = head.len();
         let line = without_return(&head[self.line..]);
-        self.excess(line, head.len(), limits)
+        self.excess(line, head, limits)
             .map_or(Verdict::Unfinished, Verdict::Refused)
     }
 
-    /// What is too much, with `line` as the last line and `size` bytes up to its end.
-    fn excess(&self, line: &[u8], size: usize, limits: &DoorLimits) -> Option<Refusal> {
+    /// What is too much, with `line` as the last line of `head` so far.
+    fn excess(&self, line: &[u8], head: &[u8], limits: &DoorLimits) -> Option<Refusal> {
         if self.lines == 0 && line.len() > limits.max_request_line {
             Some(Refusal::TargetTooLong)
-        } else if size > limits.max_head || (self.lines > MAX_FIELDS && !line.is_empty()) {
+        } else if head.len() > limits.max_head {
+            Some(if is_mostly_ranges(&head[..limits.max_head]) {
+                Refusal::TooManyRanges
+            } else {
+                Refusal::HeadTooLarge
+            })
+        } else if self.lines > MAX_FIELDS && !line.is_empty() {
             Some(Refusal::HeadTooLarge)
         } else {
             None
         }
     }
+}
+
+/// Whether it is `Range` that makes a head large: half of it, at least. Only such a head gets smaller when its client
+/// asks for fewer ranges.
+fn is_mostly_ranges(head: &[u8]) -> bool {
+    const NAME: &[u8] = b"range:";
+    let is_range = |line: &&[u8]| {
+        line.get(..NAME.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(NAME))
+    };
+    let lines = head.split(|byte| *byte == b'\n');
+    let ranges: usize = lines.filter(is_range).map(<[u8]>::len).sum();
+    ranges >= head.len() / 2
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -198,6 +217,23 @@ mod tests {
         assert_eq!(judge(head, &limits(16, head.len())), refused);
         let refused = Verdict::Refused(Refusal::HeadTooLarge);
         assert_eq!(judge(head, &limits(17, head.len() - 1)), refused);
+    }
+
+    #[test]
+    fn a_head_is_blamed_on_its_ranges_only_if_they_are_most_of_it() {
+        let limits = limits(100, 1000);
+        let judged = |name: &str, length: usize, others: usize| {
+            let others = format!("A: {}\r\n", "a".repeat(others));
+            let ranges = "1-2,".repeat(length / 4);
+            let head = format!("GET / HTTP/1.1\r\n{others}{name}: bytes={ranges}\r\n\r\n");
+            judge(head.as_bytes(), &limits)
+        };
+        let (ranges, other) = (Refusal::TooManyRanges, Refusal::HeadTooLarge);
+        assert_eq!(judged("Range", 2000, 10), Verdict::Refused(ranges));
+        assert_eq!(judged("rANGE", 700, 450), Verdict::Refused(ranges));
+        assert_eq!(judged("Range", 2000, 500), Verdict::Refused(other));
+        assert_eq!(judged("X-Range", 2000, 10), Verdict::Refused(other));
+        assert_eq!(judged("Range", 900, 10), Verdict::Complete);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The bytes of each kind of body, from where they are to the wire.
 
 use std::io;
+use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::task::spawn_blocking;
 
 use super::wire::Wire;
 use crate::mirror::{FillError, Follower};
 use crate::oci::ByteRange;
-use crate::server::Body;
+use crate::server::{Body, Multipart, Pieces};
 use crate::store::Source;
 
 /// Bytes on their way at once, for each body. Larger buffers cost more than they bring: this one stays in
@@ -32,9 +34,19 @@ pub(super) enum Broken {
 pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> {
     match body {
         Body::Empty => {}
-        Body::Bytes(bytes) => wire.write(&bytes).await.map_err(Broken::Client)?,
+        Body::Bytes(bytes) => write(&bytes, wire).await?,
         Body::Content(content, range) => send_range(content.source(), range, wire).await?,
-        Body::Follow(follower) => follow(follower, wire).await?,
+        Body::Follow(mut follower) => {
+            let length = wire.left();
+            follow(&mut follower, length, wire).await?;
+            ended(&mut follower).await?;
+        }
+        Body::Parts(frame, Pieces::Content(content)) => {
+            send_parts(&frame, content.source(), wire).await?;
+        }
+        Body::Parts(frame, Pieces::Follow(mut follower)) => {
+            follow_parts(&frame, &mut follower, wire).await?;
+        }
     }
     wire.flush().await.map_err(Broken::Client)
 }
@@ -69,10 +81,23 @@ async fn send_range(
         let read = read_at(pages, at, want, &mut buffer)
             .await
             .map_err(Broken::Content)?;
-        wire.write(&buffer[..read]).await.map_err(Broken::Client)?;
+        write(&buffer[..read], wire).await?;
         at += read as u64;
     }
     Ok(())
+}
+
+/// Sends each part behind its head, which is made when it is its turn.
+async fn send_parts(
+    frame: &Multipart,
+    pages: &impl Pages,
+    wire: &mut Wire<'_>,
+) -> Result<(), Broken> {
+    for (head, range) in frame.parts() {
+        write(head.as_bytes(), wire).await?;
+        send_range(pages, range, wire).await?;
+    }
+    write(frame.end().as_bytes(), wire).await
 }
 
 /// Reads up to `want` bytes, at least one. What is in the page cache is read on the spot; only what the disk
@@ -115,18 +140,59 @@ impl Chunks for Follower {
     }
 }
 
-async fn follow(mut chunks: impl Chunks, wire: &mut Wire<'_>) -> Result<(), Broken> {
-    loop {
-        // What the client can have, it gets before the wait: the head with the first turn.
-        wire.flush().await.map_err(Broken::Client)?;
-        match chunks.next(CHUNK).await.map_err(Broken::Fill)? {
-            Some(bytes) if bytes.len() as u64 <= wire.left() => {
-                wire.write(&bytes).await.map_err(Broken::Client)?;
+/// Sends the next `length` bytes of a fill as they come.
+async fn follow(chunks: &mut impl Chunks, length: u64, wire: &mut Wire<'_>) -> Result<(), Broken> {
+    let mut left = length;
+    while left > 0 {
+        match next(chunks, wire).await? {
+            Some(bytes) if bytes.len() as u64 <= left => {
+                left -= bytes.len() as u64;
+                write(&bytes, wire).await?;
             }
-            None if wire.left() == 0 => return Ok(()),
             _ => return Err(Broken::Response),
         }
     }
+    Ok(())
+}
+
+/// The next bytes of a fill. While they are waited for, nothing that the client can have stays here (the head goes
+/// with the first turn), and a client that leaves is noticed, so that its follower is let go of.
+async fn next(chunks: &mut impl Chunks, wire: &mut Wire<'_>) -> Result<Option<Bytes>, Broken> {
+    let mut next = pin!(chunks.next(CHUNK));
+    if let Some(chunk) = next.as_mut().now_or_never() {
+        return chunk.map_err(Broken::Fill);
+    }
+    wire.flush().await.map_err(Broken::Client)?;
+    tokio::select! {
+        chunk = next => chunk.map_err(Broken::Fill),
+        error = wire.reset() => Err(Broken::Client(error)),
+    }
+}
+
+/// Sends each part behind its head, which the client gets before the wait for the part.
+async fn follow_parts(
+    frame: &Multipart,
+    chunks: &mut impl Chunks,
+    wire: &mut Wire<'_>,
+) -> Result<(), Broken> {
+    for (head, range) in frame.parts() {
+        write(head.as_bytes(), wire).await?;
+        follow(chunks, range.len(), wire).await?;
+    }
+    ended(chunks).await?;
+    write(frame.end().as_bytes(), wire).await
+}
+
+/// Makes sure that a fill was read to the end of what was asked of it.
+async fn ended(chunks: &mut impl Chunks) -> Result<(), Broken> {
+    match chunks.next(CHUNK).await.map_err(Broken::Fill)? {
+        None => Ok(()),
+        Some(_) => Err(Broken::Response),
+    }
+}
+
+async fn write(bytes: &[u8], wire: &mut Wire<'_>) -> Result<(), Broken> {
+    wire.write(bytes).await.map_err(Broken::Client)
 }
 
 fn chunk(length: u64) -> usize {

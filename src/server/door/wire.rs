@@ -1,18 +1,32 @@
 //! A connection while an answer goes out over it: progress is watched, and no byte beyond the promised
 //! length leaves.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use pingora::protocols::Stream;
-use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+use super::DoorLimits;
+use super::pace::Pace;
+
+/// Room for a request sent ahead.
+const ROOM: usize = 1024;
+/// Bytes sent ahead that are taken in while an answer waits. What is more stays in the kernel.
+const MOST_AHEAD: usize = 8 * 1024;
 
 /// Writes one body of a known length.
 pub(super) struct Wire<'a> {
     stream: &'a mut Stream,
     stall: Duration,
+    pace: Pace,
+    /// What the client has sent behind its request: its next one.
+    ahead: &'a mut BytesMut,
+    /// Whether the client may still send.
+    hears: bool,
     /// Bytes promised and not yet written.
     left: u64,
     /// Bytes written. Lives outside, so that it is right also when this writer is dropped half-way.
@@ -20,16 +34,21 @@ pub(super) struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    /// Promises `length` bytes, and gives up when the client takes none of them for as long as `stall`.
+    /// Promises `length` bytes, and gives up when the client takes them too slowly for `limits`. What it sends
+    /// meanwhile goes to `ahead`.
     pub(super) fn new(
         stream: &'a mut Stream,
+        ahead: &'a mut BytesMut,
         length: u64,
-        stall: Duration,
+        limits: &DoorLimits,
         written: &'a mut u64,
     ) -> Self {
         Self {
             stream,
-            stall,
+            stall: limits.write_stall,
+            pace: Pace::new(limits.min_send_rate, limits.write_stall),
+            ahead,
+            hears: true,
             left: length,
             written,
         }
@@ -42,12 +61,13 @@ impl<'a> Wire<'a> {
 
     /// Hands all of `bytes` to the connection, which may keep some of them until [`Wire::flush`].
     ///
-    /// The time allowed is for each step of progress, however small, and not for the whole.
+    /// The stall allowed is for each step of progress, however small; the pace asked for is that of many steps.
     pub(super) async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if bytes.len() as u64 > self.left {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         while !bytes.is_empty() {
+            let began = Instant::now();
             let taken = within(self.stall, self.stream.write(bytes)).await?;
             if taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -55,13 +75,41 @@ impl<'a> Wire<'a> {
             bytes = &bytes[taken..];
             self.left -= taken as u64;
             *self.written += taken as u64;
+            self.took(taken as u64, began)?;
         }
         Ok(())
     }
 
     /// Lets nothing wait in a buffer.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
-        within(self.stall, self.stream.flush()).await
+        let began = Instant::now();
+        within(self.stall, self.stream.flush()).await?;
+        self.took(0, began)
+    }
+
+    fn took(&mut self, bytes: u64, began: Instant) -> io::Result<()> {
+        if self.pace.took(bytes, began.elapsed()) {
+            Ok(())
+        } else {
+            let reason = "the client takes too few bytes per second";
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+        }
+    }
+
+    /// Ends when the client resets the connection, with the error that says so; otherwise never. For times in which
+    /// there is nothing to write.
+    ///
+    /// A client that only ends its own side may well want the rest of its answer (RFC 9112 section 9.6): that one is
+    /// found out by the next bytes sent to it, and so is one that has sent too much ahead.
+    pub(super) async fn reset(&mut self) -> io::Error {
+        while self.hears && self.ahead.len() < MOST_AHEAD {
+            self.ahead.reserve(ROOM);
+            match self.stream.read_buf(self.ahead).await {
+                Ok(read) => self.hears = read > 0,
+                Err(error) => return error,
+            }
+        }
+        pending().await
     }
 }
 

@@ -4,11 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use pingora::protocols::Stream;
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::oci::Digest;
+use crate::server::DoorLimits;
+use crate::server::testkit::parts;
+
+/// Bounds what must not take long; nothing is ordered by it.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Pages that only the disk has.
 #[derive(Clone)]
@@ -36,38 +46,71 @@ impl Chunks for Told {
     }
 }
 
-/// Follows on a wire for `length` bytes; gives the fill's end, the client's, and what became of it.
-type Following = (
+/// The fill's end, the client's, and what became of it.
+type Following<C> = (
     mpsc::Sender<Result<Bytes, FillError>>,
-    DuplexStream,
-    tokio::task::JoinHandle<Result<(), Broken>>,
+    C,
+    tokio::task::JoinHandle<(BytesMut, Result<(), Broken>)>,
 );
 
-fn following(length: u64) -> Following {
+/// Follows on `stream` for `length` bytes; also gives what the client sent ahead.
+fn followed_on<C>(client: C, mut stream: Stream, length: u64, limits: DoorLimits) -> Following<C> {
     let (chunks, told) = mpsc::channel(1);
-    let (client, stream) = duplex(64);
     let followed = tokio::spawn(async move {
-        let (mut stream, mut written): (Stream, _) = (Box::new(stream), 0);
-        let mut wire = Wire::new(&mut stream, length, Duration::from_mins(1), &mut written);
-        follow(Told(told), &mut wire).await
+        let (mut ahead, mut written) = (BytesMut::new(), 0);
+        let mut wire = Wire::new(&mut stream, &mut ahead, length, &limits, &mut written);
+        let mut told = Told(told);
+        let mut sent = follow(&mut told, length, &mut wire).await;
+        if sent.is_ok() {
+            sent = ended(&mut told).await;
+        }
+        (ahead, sent)
     });
     (chunks, client, followed)
 }
 
-async fn cold(bytes: &[u8], range: ByteRange) -> (Vec<u8>, u64, Result<(), Broken>) {
+fn following(length: u64) -> Following<DuplexStream> {
+    let (client, stream) = duplex(64);
+    followed_on(client, Box::new(stream), length, DoorLimits::default())
+}
+
+/// Follows over a real connection.
+async fn following_far(length: u64) -> Following<TcpStream> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, accepted) = tokio::join!(client, listener.accept());
+    let stream = L4Stream::from(accepted.unwrap().0);
+    followed_on(
+        client.unwrap(),
+        Box::new(stream),
+        length,
+        DoorLimits::default(),
+    )
+}
+
+/// What a client gets of `length` bytes that `sending` sends, their number as counted, and the result.
+async fn wired(
+    length: u64,
+    sending: impl AsyncFnOnce(&mut Wire<'_>) -> Result<(), Broken>,
+) -> (Vec<u8>, u64, Result<(), Broken>) {
     let (mut client, stream) = duplex(1 << 20);
-    let (mut stream, mut written): (Stream, _) = (Box::new(stream), 0);
-    let mut wire = Wire::new(
-        &mut stream,
-        range.len(),
-        Duration::from_mins(1),
-        &mut written,
-    );
-    let sent = send_range(&Cold(bytes.into()), range, &mut wire).await;
+    let (mut stream, mut ahead, mut written): (Stream, _, _) =
+        (Box::new(stream), BytesMut::new(), 0);
+    let limits = DoorLimits::default();
+    let mut wire = Wire::new(&mut stream, &mut ahead, length, &limits, &mut written);
+    let sent = sending(&mut wire).await;
     drop(stream);
     let mut got = Vec::new();
     client.read_to_end(&mut got).await.unwrap();
     (got, written, sent)
+}
+
+async fn cold(bytes: &[u8], range: ByteRange) -> (Vec<u8>, u64, Result<(), Broken>) {
+    let pages = Cold(bytes.into());
+    wired(range.len(), async |wire| {
+        send_range(&pages, range, wire).await
+    })
+    .await
 }
 
 #[tokio::test]
@@ -105,7 +148,7 @@ async fn a_fill_is_sent_as_it_comes() {
     }
     assert!(!followed.is_finished(), "the fill has not ended yet");
     drop(chunks);
-    followed.await.unwrap().unwrap();
+    followed.await.unwrap().1.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +156,7 @@ async fn a_fill_that_fails_is_an_error() {
     let (chunks, mut client, followed) = following(10);
     chunks.send(Ok(Bytes::from("first"))).await.unwrap();
     chunks.send(Err(FillError::Abandoned)).await.unwrap();
-    assert!(matches!(followed.await.unwrap(), Err(Broken::Fill(_))));
+    assert!(matches!(followed.await.unwrap().1, Err(Broken::Fill(_))));
     let mut got = Vec::new();
     client.read_to_end(&mut got).await.unwrap();
     assert_eq!(got, b"first");
@@ -128,7 +171,7 @@ async fn a_fill_of_another_length_is_an_error_and_no_byte_too_many() {
             chunks.send(Ok(Bytes::from(last))).await.unwrap();
         }
         drop(chunks);
-        assert!(matches!(followed.await.unwrap(), Err(Broken::Response)));
+        assert!(matches!(followed.await.unwrap().1, Err(Broken::Response)));
         let mut got = Vec::new();
         client.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"first");
@@ -140,7 +183,121 @@ async fn a_client_that_left_ends_the_following() {
     let (chunks, client, followed) = following(10);
     drop(client);
     chunks.send(Ok(Bytes::from("first"))).await.unwrap();
-    assert!(matches!(followed.await.unwrap(), Err(Broken::Client(_))));
+    assert!(matches!(followed.await.unwrap().1, Err(Broken::Client(_))));
     // The follower is let go of, so that the fill knows.
     chunks.closed().await;
+}
+
+#[tokio::test]
+async fn a_client_that_resets_is_noticed_before_the_next_byte() {
+    let (chunks, mut client, followed) = following_far(10).await;
+    chunks.send(Ok(Bytes::from("first"))).await.unwrap();
+    client.read_exact(&mut [0; 5]).await.unwrap();
+    client.set_zero_linger().unwrap();
+    drop(client);
+    let (_, sent) = timeout(LONG, followed).await.unwrap().unwrap();
+    assert!(matches!(sent, Err(Broken::Client(_))), "{sent:?}");
+    assert!(chunks.is_closed());
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_own_side_gets_its_answer() {
+    let (chunks, mut client, followed) = following_far(10).await;
+    chunks.send(Ok(Bytes::from("first"))).await.unwrap();
+    client.read_exact(&mut [0; 5]).await.unwrap();
+    client.shutdown().await.unwrap();
+    for piece in ["l", "a", "t", "e"] {
+        chunks.send(Ok(Bytes::from(piece))).await.unwrap();
+        let mut got = vec![0; piece.len()];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, piece.as_bytes());
+    }
+    assert!(!followed.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sends_ahead_is_kept() {
+    let (chunks, mut client, followed) = following(10);
+    client.write_all(b"GET /next").await.unwrap();
+    for piece in ["first", "later"] {
+        chunks.send(Ok(Bytes::from(piece))).await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+    }
+    drop(chunks);
+    let (ahead, sent) = followed.await.unwrap();
+    sent.unwrap();
+    assert_eq!(ahead, "GET /next");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_a_fill_takes_is_not_the_clients() {
+    let limits = DoorLimits {
+        min_send_rate: 1000,
+        ..DoorLimits::default()
+    };
+    let (client, stream) = duplex(64);
+    let (chunks, mut client, followed) = followed_on(client, Box::new(stream), 10, limits);
+    for _ in 0..10 {
+        sleep(Duration::from_mins(5)).await;
+        chunks.send(Ok(Bytes::from("x"))).await.unwrap();
+        client.read_exact(&mut [0]).await.unwrap();
+    }
+    drop(chunks);
+    followed.await.unwrap().1.unwrap();
+}
+
+/// A frame for two parts of `bytes`, the later one first.
+fn two_parts(bytes: &[u8]) -> Multipart {
+    let (digest, size) = (Digest::sha256_of(bytes), bytes.len() as u64);
+    let ranges = vec![ByteRange::new(5, 10), ByteRange::new(0, 5)];
+    Multipart::new(&digest, size, ranges).unwrap()
+}
+
+fn are_the_two_parts(frame: &Multipart, body: &[u8]) {
+    let expected = [("bytes 5-9/11", "later"), ("bytes 0-4/11", "first")];
+    let expected = expected.map(|(range, bytes)| (range.to_owned(), bytes.as_bytes().to_vec()));
+    assert_eq!(parts(&frame.content_type(), body), expected);
+}
+
+#[tokio::test]
+async fn parts_of_cold_content_are_sent_in_their_frame() {
+    let (bytes, frame) = (b"firstlater.", two_parts(b"firstlater."));
+    let pages = Cold(Arc::from(&bytes[..]));
+    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &pages, wire).await;
+    let (got, written, sent) = wired(frame.length(), sending).await;
+    sent.unwrap();
+    assert_eq!(written, frame.length());
+    are_the_two_parts(&frame, &got);
+    let truncated = Cold(Arc::from(&bytes[..7]));
+    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &truncated, wire).await;
+    let (_, written, sent) = wired(frame.length(), sending).await;
+    assert!(matches!(sent, Err(Broken::Content(_))));
+    assert!(written < frame.length());
+}
+
+#[tokio::test]
+async fn parts_of_a_fill_are_sent_in_their_frame_and_end_with_it() {
+    let frame = two_parts(b"firstlater.");
+    for (pieces, whole) in [
+        (&["la", "ter", "first"][..], true),
+        (&["later"], false),
+        (&["laterfirst"], false),
+        (&["later", "first", "x"], false),
+    ] {
+        let (chunks, told) = mpsc::channel(4);
+        for piece in pieces {
+            chunks.send(Ok(Bytes::from(*piece))).await.unwrap();
+        }
+        drop(chunks);
+        let sending = async |wire: &mut Wire<'_>| follow_parts(&frame, &mut Told(told), wire).await;
+        let (got, written, sent) = wired(frame.length(), sending).await;
+        if whole {
+            sent.unwrap();
+            assert_eq!(written, frame.length());
+            are_the_two_parts(&frame, &got);
+        } else {
+            assert!(matches!(sent, Err(Broken::Response)), "{pieces:?}");
+            assert!(written < frame.length(), "{pieces:?}");
+        }
+    }
 }

@@ -148,6 +148,18 @@ async fn what_is_too_long_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_may_ask_for_many_ranges_and_for_too_many_in_a_way_of_its_own() {
+    let asking = |bytes: usize| {
+        let ranges = "1234567890-1234567899,".repeat(bytes / 22);
+        let fields = "Host: a\r\nConnection: close\r\nUser-Agent: someone";
+        format!("GET /x HTTP/1.1\r\n{fields}\r\nRange: bytes={ranges}\r\n\r\n")
+    };
+    let answer = echoed(asking(60_000)).await;
+    assert!(answer.ends_with("GET /x a"), "{answer}");
+    is_refused(&echoed(asking(120_000)).await, 400, "TooManyRanges");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_odd_target_reaches_the_handler_as_text() {
     for (target, seen) in [
         (&b"/v2/a%2Fb/%c3%28?x=%00"[..], "/v2/a%2Fb/%c3%28?x=%00"),

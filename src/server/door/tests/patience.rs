@@ -127,6 +127,31 @@ async fn a_client_that_takes_little_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_takes_too_little_is_left() {
+    let limits = |min_send_rate| DoorLimits {
+        min_send_rate,
+        ..DoorLimits::default()
+    };
+    // What a connection holds is taken at once, so the first window is a good one.
+    for (rate, end, taken_until) in [(7, End::Left, 60), (6, End::Whole, 90)] {
+        let (handler, mut reports) = Script::always(|| Response::new(vec![b'x'; 640].into()));
+        let mut visit = Visit::with(&handler, limits(rate), 64);
+        visit.client.get("/").await;
+        visit.client.head().await;
+        let began = Instant::now();
+        // 64 bytes each time, as many as the connection holds: 6.4 in a second.
+        for _ in 0..taken_until / 10 {
+            sleep(seconds(10)).await;
+            visit.client.bytes(64).await;
+        }
+        let (_, sent) = reports.recv().await.unwrap();
+        assert_eq!(began.elapsed(), seconds(taken_until));
+        assert_eq!(sent.end, end);
+        assert_eq!(sent.bytes == 640, end == End::Whole, "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_an_idle_connection_at_once() {
     let (handler, _reports) = Script::echo();
     let mut visit = Visit::new(&handler);

@@ -1,92 +1,11 @@
-//! The registry API without a socket and without a disk: requests in, responses out.
+//! What every answer says, whatever it is about.
 
-use std::sync::Arc;
+use http::{HeaderMap, Method, Request, StatusCode};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-
-use super::RegistryApi;
+use super::surface::Surface;
 use crate::mirror::Who;
-use crate::mirror::testkit::{House, Script, Step, noise, origin};
-use crate::oci::Digest;
-use crate::server::{Body, End, Fault, Handler, Namespaces, Sent, ServerMetrics};
-use crate::store::MemoryStore;
+use crate::server::{End, Fault, Handler, Sent, ServerMetrics};
 use crate::upstream::ErrorKind;
-
-struct Surface {
-    house: House,
-    api: RegistryApi,
-}
-
-impl Surface {
-    fn new() -> Self {
-        Self::with_private([])
-    }
-
-    /// One whose upstreams of these names are asked with an account.
-    fn with_private<const N: usize>(private: [&str; N]) -> Self {
-        let house = House::over(Arc::new(MemoryStore::default()));
-        let hub = || Arc::<str>::from("docker.io");
-        let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
-        let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let namespaces = Namespaces::new(names, Some(hub())).with_private(private.map(Arc::from));
-        let api = RegistryApi::new(Arc::clone(&house.mirror), namespaces, metrics);
-        Self { house, api }
-    }
-
-    async fn ask(
-        &self,
-        method: &str,
-        target: &str,
-        fields: &[(&str, &str)],
-    ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let mut request = Request::builder().method(method).uri(target);
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (response, _) = self.api.handle(request.body(()).unwrap()).await;
-        read(response).await
-    }
-
-    /// A tag `1` of `library/a`, its manifest, and a blob that upstream gives out once.
-    fn stock(&self) -> (Digest, Digest) {
-        let bytes = noise(300_000);
-        let blob = Digest::sha256_of(&bytes);
-        let script = Script::of(vec![Step::Send(bytes)]);
-        self.house.upstream.on_blob(&blob, script);
-        self.house
-            .upstream
-            .has_blob(&origin("library/a"), &blob, 300_000);
-        let manifest = format!(
-            "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\
-             \"config\":{{\"digest\":\"{blob}\",\"size\":300000}},\"layers\":[]}}"
-        );
-        let manifest = self.house.upstream.tag("1", manifest.as_bytes());
-        (manifest, blob)
-    }
-}
-
-async fn read(response: Response<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
-    let (head, body) = response.into_parts();
-    let bytes = match body {
-        Body::Empty => Vec::new(),
-        Body::Bytes(bytes) => bytes.to_vec(),
-        Body::Content(content, range) => {
-            let all = content
-                .source()
-                .read_all(usize::try_from(content.size()).unwrap())
-                .unwrap();
-            all[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
-        }
-        Body::Follow(mut follower) => {
-            let mut bytes = Vec::new();
-            while let Some(chunk) = follower.next(100_000).await.unwrap() {
-                bytes.extend_from_slice(&chunk);
-            }
-            bytes
-        }
-    };
-    (head.status, head.headers, bytes)
-}
 
 /// What HEAD and GET must agree in.
 fn shared(headers: &HeaderMap) -> Vec<Option<&str>> {
@@ -126,55 +45,6 @@ async fn head_and_get_agree_cold_and_warm() {
             assert_eq!(shared(&head.1), shared(&get.1), "{target}, {first} first");
             assert!(head.2.is_empty() && !get.2.is_empty());
             assert_eq!(get.1["content-length"], get.2.len().to_string());
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
-    let surface = Surface::new();
-    let (_, blob) = surface.stock();
-    let target = format!("/v2/a/blobs/{blob}");
-    for outcome in ["miss", "join"] {
-        let range = [("range", "bytes=299000-")];
-        let (status, headers, body) = surface.ask("GET", &target, &range).await;
-        assert_eq!(status, StatusCode::PARTIAL_CONTENT);
-        assert_eq!(headers["content-range"], "bytes 299000-299999/300000");
-        assert_eq!(headers["content-length"], "1000");
-        assert!(body == noise(300_000)[299_000..]);
-        let told = headers["cache-status"].to_str().unwrap();
-        assert!(
-            told.ends_with(&format!("detail={outcome}")) || told.contains("; hit;"),
-            "{told}"
-        );
-    }
-    let beyond = surface
-        .ask("GET", &target, &[("range", "bytes=300000-")])
-        .await;
-    assert_eq!(beyond.0, StatusCode::RANGE_NOT_SATISFIABLE);
-    assert_eq!(beyond.1["content-range"], "bytes */300000");
-}
-
-#[tokio::test]
-async fn a_copy_that_is_good_is_not_sent_again() {
-    let surface = Surface::new();
-    let (manifest, blob) = surface.stock();
-    for (target, digest) in [
-        ("/v2/a/manifests/1".to_owned(), &manifest),
-        (format!("/v2/a/blobs/{blob}"), &blob),
-    ] {
-        for good in [
-            format!("\"{digest}\""),
-            format!("W/\"{digest}\""),
-            digest.to_string(),
-        ] {
-            let answer = surface
-                .ask("GET", &target, &[("if-none-match", &good)])
-                .await;
-            assert_eq!(answer.0, StatusCode::NOT_MODIFIED, "{target} {good}");
-            assert_eq!(answer.1["etag"], format!("\"{digest}\""));
-            assert_eq!(answer.1["docker-content-digest"], digest.to_string());
-            assert!(answer.2.is_empty());
         }
     }
 }
