@@ -159,6 +159,20 @@ impl Drop for Daemon {
     }
 }
 
+/// The processor time that a process has used, in user and kernel mode (`man 5 proc`, `/proc/pid/stat`).
+pub(crate) fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    // The name stands in parentheses and may hold anything; fields 14 and 15 count from before it.
+    let (_, fields) = stat.rsplit_once(") ").expect("the end of the name");
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("clock ticks"))
+        .sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+}
+
 /// The last `lines` lines of a text, each only as far as a person would read it.
 fn tail(text: &str, lines: usize) -> String {
     let from = text.lines().count().saturating_sub(lines);
