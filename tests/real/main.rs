@@ -9,10 +9,13 @@
 mod support;
 
 mod answers;
+mod disks;
 mod heads;
 mod herd;
 mod integrity;
+mod liars;
 mod memory;
+mod multi_range;
 mod paths;
 mod process;
 mod pulls;

@@ -13,6 +13,7 @@ pub(crate) mod bound;
 pub(crate) mod clients;
 pub(crate) mod cold;
 pub(crate) mod dice;
+pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod mirror;

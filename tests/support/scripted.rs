@@ -16,6 +16,8 @@ use super::wire::Head;
 pub(crate) struct Asked {
     /// The request target.
     pub(crate) path: String,
+    /// The address it was sent to.
+    pub(crate) host: String,
     /// First and last byte of a `Range` of one part; the last is `None` when it was left open.
     pub(crate) range: Option<(usize, Option<usize>)>,
     /// How many GETs came before this one.
@@ -184,6 +186,7 @@ async fn follow(
         } else {
             script(&Asked {
                 path,
+                host: head.field("host").unwrap_or_default().to_owned(),
                 range,
                 earlier,
             })
