@@ -16,6 +16,7 @@ mod integrity;
 mod liars;
 mod memory;
 mod multi_range;
+mod partial;
 mod paths;
 mod process;
 mod pulls;

@@ -1,6 +1,8 @@
 //! Many ranges in one request, as partial pulls ask for them: exactly those parts, in the order they were asked for
 //! (RFC 9110, sections 14.6 and 15.3.7.2).
 
+use std::net::SocketAddr;
+
 use crate::support::cold::ColdBlob;
 use crate::support::http::{Answer, send};
 
@@ -48,15 +50,32 @@ fn parts(answer: &Answer) -> Vec<Part<'_>> {
     }
 }
 
+/// One in each step, of every length from 1 byte on.
+fn upwards() -> Vec<(usize, usize)> {
+    let steps = (0..PARTS).map(|number| number * STEP);
+    (0..)
+        .zip(steps)
+        .map(|(number, first)| (first, first + number))
+        .collect()
+}
+
+/// In an order of their own, some side by side: neither sorted nor joined.
+fn scattered() -> Vec<(usize, usize)> {
+    let steps = (0..PARTS).map(|number| number * 397 % PARTS);
+    steps
+        .map(|number| (number * STEP, (number + 1) * STEP - 1 - number % 2))
+        .collect()
+}
+
 /// Asks for these parts (first and last byte of each) and gets exactly them.
-async fn gets(cold: &ColdBlob, wanted: &[(usize, usize)]) {
+async fn gets(from: SocketAddr, cold: &ColdBlob, wanted: &[(usize, usize)]) {
     let list: Vec<_> = wanted
         .iter()
         .map(|(first, last)| format!("{first}-{last}"))
         .collect();
     let range = format!("bytes={}", list.join(","));
     let fields = [("Range", range.as_str())];
-    let answer = send(cold.mirror.address, "GET", &cold.path, &fields, b"")
+    let answer = send(from, "GET", &cold.path, &fields, b"")
         .await
         .whole()
         .await;
@@ -81,11 +100,7 @@ async fn gets(cold: &ColdBlob, wanted: &[(usize, usize)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_parts_of_a_cold_and_of_a_cached_blob() {
     let cold = ColdBlob::of(SIZE).await;
-    // One in each step, of every length from 1 byte on.
-    let upwards: Vec<_> = (0..PARTS)
-        .map(|number| (number * STEP, number * STEP + number))
-        .collect();
-    gets(&cold, &upwards).await;
+    gets(cold.mirror.address, &cold, &upwards()).await;
     let got = cold.open().await.compare(&cold.bytes).await;
     assert!(got.is_whole(&cold.bytes), "{got:?}");
     let crossed = cold.upstream.tap.blob_bytes();
@@ -94,12 +109,15 @@ async fn a_thousand_parts_of_a_cold_and_of_a_cached_blob() {
         "{crossed} of {SIZE} bytes"
     );
 
-    // In an order of their own, some side by side: neither sorted nor joined.
-    let scattered: Vec<_> = (0..PARTS)
-        .map(|number| number * 397 % PARTS)
-        .map(|number| (number * STEP, (number + 1) * STEP - 1 - number % 2))
-        .collect();
     cold.upstream.tap.forget();
-    gets(&cold, &scattered).await;
+    gets(cold.mirror.address, &cold, &scattered()).await;
     assert_eq!(cold.upstream.tap.blob_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_itself_gives_the_same_parts() {
+    let cold = ColdBlob::of(SIZE).await;
+    for wanted in [upwards(), scattered()] {
+        gets(cold.upstream.tap.address(), &cold, &wanted).await;
+    }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::task::JoinSet;
 
 use super::{MIB, alone, full, scale};
 use crate::support::blobs::{Blob, blobs};
@@ -66,11 +67,14 @@ async fn the_first_byte_of_a_hundred_who_come_together() {
     let mut waits = Vec::new();
     for blob in &blobs {
         let gate = upstream.tap.on(&blob.path).gate_at(0);
-        let mut joiners = join_all((0..100).map(|_| open(mirror.address, &blob.path))).await;
-        let reading = joiners.iter_mut().map(first_byte);
+        let joiners = join_all((0..100).map(|_| open(mirror.address, &blob.path))).await;
+        let mut reading = JoinSet::new();
+        for mut joiner in joiners {
+            reading.spawn(async move { (first_byte(&mut joiner).await, joiner) });
+        }
         gate.reached().await;
         gate.release();
-        let come = join_all(reading).await;
+        let (come, joiners): (Vec<_>, Vec<_>) = reading.join_all().await.into_iter().unzip();
         let requests = upstream.tap.requests();
         let request = requests.iter().find(|request| request.path == blob.path);
         let sent = request.unwrap().first_byte.unwrap();

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Client, Home, PATIENCE, digests_in_tar, registries_conf};
-use crate::support::process::{Part, run_well};
+use crate::support::process::{Part, run_well, said};
 
 const PODMAN: Part = Part {
     program: "podman",
@@ -16,6 +17,7 @@ const PODMAN: Part = Part {
 #[derive(Debug)]
 pub(crate) struct Podman {
     home: Home,
+    driver: &'static str,
 }
 
 impl Podman {
@@ -24,7 +26,38 @@ impl Podman {
         let home = Home::new();
         home.file("registries.conf", &registries_conf(mirror));
         home.file("containers.conf", "");
-        Self { home }
+        let driver = "vfs";
+        Self { home, driver }
+    }
+
+    /// One that fetches of a layer only the files that it does not have yet. It keeps files, not layers: [`Client::holds`]
+    /// is not for it.
+    pub(crate) fn partial(mirror: SocketAddr) -> Self {
+        let podman = Self {
+            driver: "overlay",
+            ..Self::new(mirror)
+        };
+        podman.home.file(
+            "storage.conf",
+            "[storage]\ndriver = \"overlay\"\n[storage.options]\n\
+             pull_options = {enable_partial_images = \"true\"}\n",
+        );
+        podman
+    }
+
+    /// Pulls, and returns what it says of it.
+    pub(crate) async fn pull_aloud(&self, reference: &str) -> String {
+        let mut pull = self.command("pull");
+        pull.args(["--log-level", "debug", reference]);
+        said(&run_well(pull, PATIENCE).await)
+    }
+
+    /// The folder with the files of an image.
+    pub(crate) async fn files(&self, reference: &str) -> PathBuf {
+        let mut mount = self.command("image");
+        mount.args(["mount", reference]);
+        let output = run_well(mount, PATIENCE).await;
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
     }
 
     fn command(&self, verb: &str) -> Command {
@@ -33,6 +66,10 @@ impl Podman {
             "CONTAINERS_REGISTRIES_CONF",
             self.home.path("registries.conf"),
         );
+        let storage = self.home.path("storage.conf");
+        if storage.exists() {
+            command.env("CONTAINERS_STORAGE_CONF", storage);
+        }
         command.env("CONTAINERS_CONF", self.home.path("containers.conf"));
         command
             .arg("--root")
@@ -42,7 +79,7 @@ impl Podman {
         command.arg("--tmpdir").arg(self.home.path("tmp"));
         command.args([
             "--storage-driver",
-            "vfs",
+            self.driver,
             "--events-backend",
             "none",
             "--cgroup-manager",
