@@ -32,7 +32,7 @@ impl ColdBlob {
         let before = self.mirror.processor_time();
         let clock = self.pull_from(self.mirror.address).await;
         self.mirror.rests(Duration::from_mins(1)).await;
-        let processor = self.mirror.processor_time() - before;
+        let processor = self.mirror.processor_time().saturating_sub(before);
         Cost { clock, processor }
     }
 
@@ -40,7 +40,7 @@ impl ColdBlob {
         let nginx = Nginx::before(self.upstream.tap.address()).await;
         let before = nginx.processor_time();
         let clock = self.pull_from(nginx.address()).await;
-        let processor = nginx.processor_time() - before;
+        let processor = nginx.processor_time().saturating_sub(before);
         Cost { clock, processor }
     }
 }

@@ -17,7 +17,6 @@ const PODMAN: Part = Part {
 #[derive(Debug)]
 pub(crate) struct Podman {
     home: Home,
-    driver: &'static str,
 }
 
 impl Podman {
@@ -26,23 +25,29 @@ impl Podman {
         let home = Home::new();
         home.file("registries.conf", &registries_conf(mirror));
         home.file("containers.conf", "");
-        let driver = "vfs";
-        Self { home, driver }
+        let podman = Self { home };
+        podman.store("vfs", "");
+        podman
     }
 
     /// One that fetches of a layer only the files that it does not have yet. It keeps files, not layers: [`Client::holds`]
     /// is not for it.
     pub(crate) fn partial(mirror: SocketAddr) -> Self {
-        let podman = Self {
-            driver: "overlay",
-            ..Self::new(mirror)
-        };
-        podman.home.file(
-            "storage.conf",
-            "[storage]\ndriver = \"overlay\"\n[storage.options]\n\
-             pull_options = {enable_partial_images = \"true\"}\n",
-        );
+        let podman = Self::new(mirror);
+        podman.store("overlay", "enable_partial_images = \"true\"");
         podman
+    }
+
+    /// Writes the config of its storage.
+    fn store(&self, driver: &str, pull_options: &str) {
+        let (root, run) = (self.home.path("root"), self.home.path("run"));
+        let text = format!(
+            "[storage]\ndriver = \"{driver}\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n\
+             [storage.options]\npull_options = {{{pull_options}}}\n",
+            root.display(),
+            run.display()
+        );
+        self.home.file("storage.conf", &text);
     }
 
     /// Pulls, and returns what it says of it.
@@ -66,20 +71,10 @@ impl Podman {
             "CONTAINERS_REGISTRIES_CONF",
             self.home.path("registries.conf"),
         );
-        let storage = self.home.path("storage.conf");
-        if storage.exists() {
-            command.env("CONTAINERS_STORAGE_CONF", storage);
-        }
+        command.env("CONTAINERS_STORAGE_CONF", self.home.path("storage.conf"));
         command.env("CONTAINERS_CONF", self.home.path("containers.conf"));
-        command
-            .arg("--root")
-            .arg(self.home.path("root"))
-            .arg("--runroot")
-            .arg(self.home.path("run"));
         command.arg("--tmpdir").arg(self.home.path("tmp"));
         command.args([
-            "--storage-driver",
-            self.driver,
             "--events-backend",
             "none",
             "--cgroup-manager",
