@@ -34,7 +34,7 @@ impl Part {
             .find(|file| file.is_file());
         let Some(file) = found else {
             panic!(
-                "{} is missing (Debian package {}): run script/setup --parts",
+                "{} is missing (Debian package {}): run script/setup --parts, or --torture",
                 self.program, self.package
             );
         };

@@ -13,6 +13,10 @@ use crate::support::upstream::Upstream;
 
 const SIZE: usize = 10 * MIB;
 
+/// Bytes a second of the uplink behind which a hundred wait: what comes fast enough to fill all their sockets at once
+/// would measure those.
+const UPLINK: u64 = 100_000_000;
+
 /// When the first byte came.
 async fn first_byte(download: &mut Download) -> Instant {
     let mut one = [0];
@@ -55,7 +59,7 @@ async fn the_first_byte_of_a_cold_blob() {
         blobs.len()
     );
     if full() {
-        assert!(mirrored < straight + Duration::from_millis(10));
+        assert!(mirrored < straight + Duration::from_millis(25));
     }
 }
 
@@ -64,6 +68,7 @@ async fn the_first_byte_of_a_hundred_who_come_together() {
     let _alone = alone().await;
     let (upstream, mirror) = Upstream::mirrored().await;
     let blobs = blobs(&upstream.registry, scale(10, 1), SIZE).await;
+    upstream.tap.throttle(Some(UPLINK));
     let mut waits = Vec::new();
     for blob in &blobs {
         let gate = upstream.tap.on(&blob.path).gate_at(0);
@@ -95,6 +100,6 @@ async fn the_first_byte_of_a_hundred_who_come_together() {
         percentile(&waits, 99)
     );
     if full() {
-        assert!(percentile(&waits, 99) < Duration::from_millis(100));
+        assert!(percentile(&waits, 99) < Duration::from_millis(250));
     }
 }
