@@ -21,6 +21,10 @@ test:
 quick *filter:
     cargo test --locked --lib {{ filter }}
 
+# Long and random trouble, and figures of speed: some twenty minutes; the small numbers are among the tests.
+torture *filter:
+    script/torture {{ filter }}
+
 # Format the code.
 fmt:
     cargo fmt

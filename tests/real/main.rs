@@ -9,10 +9,14 @@
 mod support;
 
 mod answers;
+mod disks;
 mod heads;
 mod herd;
 mod integrity;
+mod liars;
 mod memory;
+mod multi_range;
+mod partial;
 mod paths;
 mod process;
 mod pulls;

@@ -22,7 +22,7 @@ fn a_missing_part_is_named_with_its_package() {
     let message = panic.downcast_ref::<String>().unwrap();
     assert_eq!(
         message,
-        "no-such-program is missing (Debian package no-such-package): run script/setup --parts"
+        "no-such-program is missing (Debian package no-such-package): run script/setup --parts, or --torture"
     );
 }
 

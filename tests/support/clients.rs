@@ -100,7 +100,11 @@ impl Drop for Home {
     /// Daemons that were killed leave mounts behind; nothing below them could be deleted.
     fn drop(&mut self) {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        // The last first: a mount may lie within an earlier one.
+        let places = mounts
+            .lines()
+            .rev()
+            .filter_map(|line| line.split(' ').nth(1));
         for place in places.filter(|place| Path::new(place).starts_with(self.folder.path())) {
             if let Err(error) = unmount(place, UnmountFlags::DETACH) {
                 eprintln!("cannot unmount {place}: {error}");

@@ -20,14 +20,18 @@ pub(crate) enum Format {
     Oci,
     /// Docker image manifest version 2, schema 2.
     Schema2,
+    /// OCI image manifests, with layers compressed anew so that each file in them can be fetched by itself
+    /// (zstd:chunked). Their digests are not those of the layout.
+    Chunked,
 }
 
 impl Format {
-    /// The word skopeo has for it.
-    pub(crate) fn word(self) -> &'static str {
+    /// The options that skopeo has for it.
+    pub(crate) fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Oci => "oci",
-            Self::Schema2 => "v2s2",
+            Self::Oci => &["--format", "oci"],
+            Self::Schema2 => &["--format", "v2s2"],
+            Self::Chunked => &["--format", "oci", "--dest-compress-format", "zstd:chunked"],
         }
     }
 }
@@ -59,6 +63,14 @@ impl Layout {
     /// The bytes follow from `seed`; different seeds share no layer.
     pub(crate) fn image(seed: u64, sizes: &[usize]) -> Self {
         Self::with(|layout| layout.add_image(&host_architecture(), seed, sizes))
+    }
+
+    /// One image for this machine's platform, with these files (name and bytes) in one layer.
+    pub(crate) fn of_files(files: &[(String, Vec<u8>)]) -> Self {
+        Self::with(|layout| {
+            let layer = layout.add_tar(&tar_of(files));
+            layout.add_layers(&host_architecture(), &[layer])
+        })
     }
 
     /// An index of images for amd64 and arm64, each with layers of its own.
@@ -120,6 +132,10 @@ impl Layout {
             .zip(sizes)
             .map(|(n, size)| self.add_layer(seed * 100 + n, *size))
             .collect();
+        self.add_layers(architecture, &made)
+    }
+
+    fn add_layers(&mut self, architecture: &str, made: &[(Layer, Value)]) -> Value {
         let tars: Vec<_> = made.iter().map(|(layer, _)| &layer.tar).collect();
         let config = json!({
             "created": "2026-01-01T00:00:00Z", "architecture": architecture, "os": "linux",
@@ -138,13 +154,16 @@ impl Layout {
     }
 
     fn add_layer(&self, seed: u64, size: usize) -> (Layer, Value) {
-        let tar = tar_of(&format!("noise-{seed}"), &noise(seed, size));
-        let blob = gzip(&tar);
+        self.add_tar(&tar_of(&[(format!("noise-{seed}"), noise(seed, size))]))
+    }
+
+    fn add_tar(&self, tar: &[u8]) -> (Layer, Value) {
+        let blob = gzip(tar);
         let descriptor = self.add_blob(LAYER, &blob);
         (
             Layer {
                 blob: digest(&blob),
-                tar: digest(&tar),
+                tar: digest(tar),
                 size: blob.len() as u64,
             },
             descriptor,
@@ -190,15 +209,17 @@ fn host_architecture() -> String {
     .to_owned()
 }
 
-fn tar_of(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut header = tar::Header::new_ustar();
-    header.set_size(bytes.len() as u64);
-    header.set_mode(0o644);
-    header.set_mtime(1_767_225_600);
+fn tar_of(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
-    tar.append_data(&mut header, name, bytes)
-        .and_then(|()| tar.into_inner())
-        .expect("a tar in memory")
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(1_767_225_600);
+        tar.append_data(&mut header, name, &bytes[..])
+            .expect("a tar in memory");
+    }
+    tar.into_inner().expect("a tar in memory")
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! The binary under test: its config, its life, and what can be seen of it from outside.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use super::bound::until;
 use super::free_address;
 use super::http::{Answer, get};
-use super::process::Daemon;
+use super::process::{Daemon, processor_time};
 use super::registry::{PASSWORD, USER};
 use super::tap::Tap;
 
@@ -27,17 +28,46 @@ pub(crate) struct Plan {
     signs_in: bool,
     ttl: &'static str,
     capacity: &'static str,
+    patience: Option<&'static str>,
+    data: Option<PathBuf>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Plan {
     /// A mirror of Docker Hub that finds it behind `tap`.
     pub(crate) fn of(tap: &Tap) -> Self {
+        Self::of_url(tap.url())
+    }
+
+    /// A mirror of Docker Hub that finds it at this URL.
+    pub(crate) fn of_url(upstream: String) -> Self {
         Self {
-            upstream: tap.url(),
+            upstream,
             signs_in: false,
             ttl: "1h",
             capacity: "8GiB",
+            patience: None,
+            data: None,
+            environment: Vec::new(),
         }
+    }
+
+    /// It waits so long, and no longer, for each step of the upstream.
+    pub(crate) fn patient_for(mut self, limit: &'static str) -> Self {
+        self.patience = Some(limit);
+        self
+    }
+
+    /// Its data lies here and not in a folder of its own.
+    pub(crate) fn data_in(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
+    /// The process is started with this in its environment.
+    pub(crate) fn environment(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
+        self
     }
 
     /// It signs in upstream with the credentials that the test registries know.
@@ -53,17 +83,22 @@ impl Plan {
     }
 
     /// Writes config and password file into `folder` and starts the mirror with its data there.
-    pub(crate) async fn start(self) -> Mirror {
+    pub(crate) async fn start(mut self) -> Mirror {
         let folder = TempDir::new().expect("a folder for the mirror");
         let (address, admin) = (free_address(), free_address());
+        let environment = std::mem::take(&mut self.environment);
+        let data = self.data.take();
+        let data = data.unwrap_or_else(|| folder.path().join("data"));
         std::fs::write(
             folder.path().join("mirror.toml"),
-            self.config(folder.path(), address, admin),
+            self.config(folder.path(), &data, address, admin),
         )
         .expect("the mirror's config");
         let mut mirror = Mirror {
             daemon: None,
             folder,
+            data,
+            environment,
             address,
             admin,
         };
@@ -71,7 +106,7 @@ impl Plan {
         mirror
     }
 
-    fn config(&self, folder: &Path, address: SocketAddr, admin: SocketAddr) -> String {
+    fn config(&self, folder: &Path, data: &Path, address: SocketAddr, admin: SocketAddr) -> String {
         let Self {
             upstream,
             ttl,
@@ -80,10 +115,18 @@ impl Plan {
         } = self;
         let mut text = format!(
             "[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
-             [store]\npath = \"data\"\ncapacity = \"{capacity}\"\n\
+             [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n\
-             [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n[upstreams.\"docker.io\".auth]\n"
+             [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
+            data.display()
         );
+        if let Some(limit) = self.patience {
+            let _ = writeln!(
+                text,
+                "[upstreams.\"docker.io\".timeouts]\nconnect = \"{limit}\"\nheader = \"{limit}\"\nidle = \"{limit}\""
+            );
+        }
+        text.push_str("[upstreams.\"docker.io\".auth]\n");
         if self.signs_in {
             let file = folder.join("password");
             std::fs::write(&file, PASSWORD).expect("the password file");
@@ -112,6 +155,8 @@ pub(crate) struct Mirror {
     // Declared before the folder: the process ends before its data is deleted.
     daemon: Option<Daemon>,
     folder: TempDir,
+    data: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
     /// Where clients connect to.
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
@@ -126,6 +171,7 @@ impl Mirror {
             .arg("serve")
             .arg("--config")
             .arg(self.folder.path().join("mirror.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut daemon = Daemon::start("roadstead", command, &self.folder.path().join("log"));
         let admin = self.admin;
         until("roadstead is ready", PATIENCE, async || {
@@ -182,7 +228,43 @@ impl Mirror {
 
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
+    }
+
+    /// Ends the process and starts it again with nothing kept.
+    pub(crate) async fn begin_anew(&mut self) {
+        if self.daemon.is_some() {
+            self.kill();
+        }
+        std::fs::remove_dir_all(self.data()).expect("the data folder");
+        self.start().await;
+    }
+
+    /// Waits until no download from upstream is in progress, at most `limit`.
+    pub(crate) async fn rests(&self, limit: Duration) {
+        until("no fill is in flight", limit, async || {
+            self.metric("roadstead_fills_in_flight", &[]).await < 0.5
+        })
+        .await;
+    }
+
+    /// How many descriptors and threads the process has.
+    pub(crate) fn open(&mut self) -> Open {
+        let process = format!("/proc/{}", self.running().id());
+        let count = |what| {
+            std::fs::read_dir(format!("{process}/{what}"))
+                .expect("the mirror's process")
+                .count()
+        };
+        Open {
+            descriptors: count("fd"),
+            threads: count("task"),
+        }
+    }
+
+    /// The processor time that the process has used so far.
+    pub(crate) fn processor_time(&mut self) -> Duration {
+        processor_time(self.running().id())
     }
 
     /// The most memory that the process has held at once, in bytes (`VmHWM`: what was resident).
@@ -204,6 +286,15 @@ impl Mirror {
     fn running(&mut self) -> &mut Daemon {
         self.daemon.as_mut().expect("a running mirror")
     }
+}
+
+/// What a process holds open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// Open file descriptors.
+    pub(crate) descriptors: usize,
+    /// Threads.
+    pub(crate) threads: usize,
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {

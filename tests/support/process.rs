@@ -34,7 +34,7 @@ impl Part {
             .find(|file| file.is_file());
         let Some(file) = found else {
             panic!(
-                "{} is missing (Debian package {}): run script/setup --parts",
+                "{} is missing (Debian package {}): run script/setup --parts, or --torture",
                 self.program, self.package
             );
         };
@@ -157,6 +157,20 @@ impl Drop for Daemon {
             self.kill();
         }
     }
+}
+
+/// The processor time that a process has used, in user and kernel mode (`man 5 proc`, `/proc/pid/stat`).
+pub(crate) fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    // The name stands in parentheses and may hold anything; fields 14 and 15 count from before it.
+    let (_, fields) = stat.rsplit_once(") ").expect("the end of the name");
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("clock ticks"))
+        .sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// The last `lines` lines of a text, each only as far as a person would read it.

@@ -129,14 +129,8 @@ impl Registry {
     ) -> String {
         let digest_file = layout.folder().join("pushed-digest");
         let mut skopeo = SKOPEO.command();
-        skopeo.args([
-            "copy",
-            "--quiet",
-            "--all",
-            "--dest-tls-verify=false",
-            "--format",
-            format.word(),
-        ]);
+        skopeo.args(["copy", "--quiet", "--all", "--dest-tls-verify=false"]);
+        skopeo.args(format.options());
         skopeo.arg("--digestfile").arg(&digest_file);
         if self.access != Access::Open {
             skopeo.arg("--dest-creds").arg(format!("{USER}:{PASSWORD}"));

@@ -5,17 +5,20 @@
 
 mod connection;
 mod fault;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 
 use connection::Connection;
-use fault::{Rule, RuleBuilder, Trigger};
+use fault::{Rule, RuleBuilder, Wish};
+use throttle::Throttle;
 
 /// One request that crossed the tap.
 #[derive(Debug, Clone)]
@@ -30,6 +33,12 @@ pub(crate) struct Request {
     pub(crate) status: Option<u16>,
     /// Bytes of the answer's body that were sent on.
     pub(crate) bytes: u64,
+    /// When it came.
+    pub(crate) began: Instant,
+    /// When the first bytes of the answer's body had been sent on.
+    pub(crate) first_byte: Option<Instant>,
+    /// When its answer ended, well or not; `None` while it is under way.
+    pub(crate) ended: Option<Instant>,
 }
 
 impl Request {
@@ -69,6 +78,7 @@ struct Watched {
     /// Each request is also held by the connection that it is on, which goes on counting.
     requests: Mutex<Vec<Noted>>,
     rules: Mutex<Vec<Rule>>,
+    throttle: Throttle,
 }
 
 impl Tap {
@@ -81,6 +91,7 @@ impl Tap {
             target,
             requests: Mutex::default(),
             rules: Mutex::default(),
+            throttle: Throttle::default(),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&watched)));
         Self {
@@ -145,6 +156,28 @@ impl Tap {
         self.blobs().values().map(|crossing| crossing.bytes).sum()
     }
 
+    /// The most requests whose path contains `path` that were under way at once.
+    pub(crate) fn most_at_once(&self, path: &str) -> usize {
+        let requests = self.requests();
+        let matching = || {
+            requests
+                .iter()
+                .filter(|request| request.path.contains(path))
+        };
+        // The number changes only where a request begins, so the most is seen at one of those moments.
+        let at = |moment: Instant| {
+            matching()
+                .filter(|it| it.began <= moment && it.ended.is_none_or(|ended| ended > moment))
+                .count()
+        };
+        matching().map(|it| at(it.began)).max().unwrap_or(0)
+    }
+
+    /// From now on no more than so many bytes of bodies a second pass, all connections together; `None` ends that.
+    pub(crate) fn throttle(&self, bytes_per_second: Option<u64>) {
+        self.watched.throttle.set(bytes_per_second);
+    }
+
     /// Starts counting anew; answers still under way count into what is forgotten.
     pub(crate) fn forget(&self) {
         self.watched.requests.lock().clear();
@@ -178,16 +211,16 @@ impl Drop for Tap {
 
 impl Watched {
     /// What is to happen to a request of this path; rules for one request only are used up.
-    fn triggers(&self, path: &str) -> Vec<Trigger> {
-        let mut triggers = Vec::new();
+    fn wishes(&self, path: &str) -> Vec<Wish> {
+        let mut wishes = Vec::new();
         self.rules.lock().retain(|rule| {
             let hit = path.contains(&rule.path);
             if hit {
-                triggers.push(rule.trigger.clone());
+                wishes.push(rule.wish.clone());
             }
             !(hit && rule.once)
         });
-        triggers
+        wishes
     }
 }
 

@@ -99,7 +99,8 @@ impl Head {
             .unwrap_or(0)
     }
 
-    fn length(&self) -> Option<u64> {
+    /// The length of the body, as the head has it.
+    pub(crate) fn length(&self) -> Option<u64> {
         self.field("content-length")
             .and_then(|value| value.parse().ok())
     }

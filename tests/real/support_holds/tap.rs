@@ -1,6 +1,10 @@
 //! The tap counts every byte, and each fault hits the byte it names.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
 
 use crate::support::http::{get, open, send};
 use crate::support::registry::Access;
@@ -158,4 +162,74 @@ async fn the_tap_stalls_without_closing() {
     assert_eq!(download.next(&mut buffer).await, Some(&bytes[..1000]));
     let more = tokio::time::timeout(Duration::from_millis(200), download.next(&mut buffer)).await;
     assert!(more.is_err(), "something came after the stall");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tap_cuts_each_answer_where_it_is_told_to() {
+    let (upstream, path, bytes) = one_blob(13).await;
+    let tap = &upstream.tap;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
+    tap.on(&path).cut_where(move |bytes| {
+        noted.lock().push(bytes.clone());
+        (bytes.start == 0).then_some(400_000)
+    });
+    let cut = open(tap.address(), &path).await.compare(&bytes).await;
+    assert_eq!((cut.size, cut.right, cut.complete), (400_000, true, false));
+    let resumed = [("Range", "bytes=400000-")];
+    let rest = send(tap.address(), "GET", &path, &resumed, b"").await;
+    let rest = rest.compare(&bytes[400_000..]).await;
+    assert!(rest.is_whole(&bytes[400_000..]), "{rest:?}");
+    assert_eq!(*asked.lock(), [0..1_000_000, 400_000..1_000_000]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tap_takes_requests_and_answers_none() {
+    let (upstream, path, _) = one_blob(14).await;
+    upstream.tap.on(&path).never_answer();
+    let silent = tokio::time::timeout(
+        Duration::from_millis(200),
+        get(upstream.tap.address(), &path),
+    );
+    assert!(silent.await.is_err(), "an answer out of a black hole");
+    assert_eq!(upstream.tap.count(|request| request.status.is_none()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttle_is_for_all_connections_together() {
+    let (upstream, path, bytes) = one_blob(15).await;
+    upstream.tap.throttle(Some(8_000_000));
+    let began = Instant::now();
+    let pulls = (0..2).map(async |_| {
+        open(upstream.tap.address(), &path)
+            .await
+            .compare(&bytes)
+            .await
+    });
+    for got in join_all(pulls).await {
+        assert!(got.is_whole(&bytes), "{got:?}");
+    }
+    let took = began.elapsed();
+    assert!(
+        took > Duration::from_millis(200),
+        "2 MB at 8 MB/s took {took:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tap_knows_what_was_under_way_at_once() {
+    let (upstream, path, _) = one_blob(16).await;
+    let tap = &upstream.tap;
+    for _ in 0..3 {
+        get(tap.address(), &path).await;
+    }
+    assert_eq!(tap.most_at_once(&path), 1);
+    let gate = tap.on(&path).gate_at(1000);
+    let held = join_all((0..2).map(|_| open(tap.address(), &path))).await;
+    gate.release();
+    for download in held {
+        download.whole().await;
+    }
+    assert_eq!(tap.most_at_once(&path), 2);
+    assert_eq!(tap.most_at_once("/manifests/"), 0);
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Client, Home, PATIENCE, digests_in_tar, registries_conf};
-use crate::support::process::{Part, run_well};
+use crate::support::process::{Part, run_well, said};
 
 const PODMAN: Part = Part {
     program: "podman",
@@ -24,7 +25,44 @@ impl Podman {
         let home = Home::new();
         home.file("registries.conf", &registries_conf(mirror));
         home.file("containers.conf", "");
-        Self { home }
+        let podman = Self { home };
+        podman.store("vfs", "");
+        podman
+    }
+
+    /// One that fetches of a layer only the files that it does not have yet. It keeps files, not layers: [`Client::holds`]
+    /// is not for it.
+    pub(crate) fn partial(mirror: SocketAddr) -> Self {
+        let podman = Self::new(mirror);
+        podman.store("overlay", "enable_partial_images = \"true\"");
+        podman
+    }
+
+    /// Writes the config of its storage.
+    fn store(&self, driver: &str, pull_options: &str) {
+        let (root, run) = (self.home.path("root"), self.home.path("run"));
+        let text = format!(
+            "[storage]\ndriver = \"{driver}\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n\
+             [storage.options]\npull_options = {{{pull_options}}}\n",
+            root.display(),
+            run.display()
+        );
+        self.home.file("storage.conf", &text);
+    }
+
+    /// Pulls, and returns what it says of it.
+    pub(crate) async fn pull_aloud(&self, reference: &str) -> String {
+        let mut pull = self.command("pull");
+        pull.args(["--log-level", "debug", reference]);
+        said(&run_well(pull, PATIENCE).await)
+    }
+
+    /// The folder with the files of an image.
+    pub(crate) async fn files(&self, reference: &str) -> PathBuf {
+        let mut mount = self.command("image");
+        mount.args(["mount", reference]);
+        let output = run_well(mount, PATIENCE).await;
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
     }
 
     fn command(&self, verb: &str) -> Command {
@@ -33,16 +71,10 @@ impl Podman {
             "CONTAINERS_REGISTRIES_CONF",
             self.home.path("registries.conf"),
         );
+        command.env("CONTAINERS_STORAGE_CONF", self.home.path("storage.conf"));
         command.env("CONTAINERS_CONF", self.home.path("containers.conf"));
-        command
-            .arg("--root")
-            .arg(self.home.path("root"))
-            .arg("--runroot")
-            .arg(self.home.path("run"));
         command.arg("--tmpdir").arg(self.home.path("tmp"));
         command.args([
-            "--storage-driver",
-            "vfs",
             "--events-backend",
             "none",
             "--cgroup-manager",

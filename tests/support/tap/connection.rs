@@ -3,13 +3,14 @@
 use std::io::{Error, ErrorKind, Result};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::fault::{self, Fault, Trigger};
+use super::fault::{self, Fault, Wish};
 use super::{Noted, Request, Watched};
 use crate::support::wire::{Head, Incoming};
 
@@ -48,8 +49,12 @@ impl Connection {
     pub(super) async fn follow(mut self) -> Result<()> {
         while let Some(request) = Head::read(&mut self.client).await? {
             let noted = self.note(&request);
-            let triggers = self.watched.triggers(request.word(1));
-            if let Some(status) = triggers.iter().find_map(Trigger::answer) {
+            let _under_way = UnderWay(Arc::clone(&noted));
+            let wishes = self.watched.wishes(request.word(1));
+            if wishes.iter().any(Wish::is_silence) {
+                return self.client_leaves().await;
+            }
+            if let Some(status) = wishes.iter().find_map(Wish::answer) {
                 noted.lock().status = Some(status);
                 let answer = format!(
                     "HTTP/1.1 {status} By The Tap\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -57,7 +62,7 @@ impl Connection {
                 return self.to_client.write_all(answer.as_bytes()).await;
             }
             self.forward_request(&request).await?;
-            if !self.forward_answer(&request, &noted, triggers).await? {
+            if !self.forward_answer(&request, &noted, wishes).await? {
                 break;
             }
         }
@@ -71,6 +76,9 @@ impl Connection {
             range: request.field("range").map(str::to_owned),
             status: None,
             bytes: 0,
+            began: Instant::now(),
+            first_byte: None,
+            ended: None,
         }));
         self.watched.requests.lock().push(Arc::clone(&noted));
         noted
@@ -94,7 +102,7 @@ impl Connection {
         &mut self,
         request: &Head,
         noted: &Noted,
-        triggers: Vec<Trigger>,
+        wishes: Vec<Wish>,
     ) -> Result<bool> {
         let closed = || {
             Error::new(
@@ -108,8 +116,9 @@ impl Connection {
 
         let mut body = Incoming::of_response(&head, request.word(0));
         let chunked = body.is_chunked();
-        let mut triggers = fault::in_order(triggers, head.first_byte());
         let mut position = head.first_byte();
+        let bytes = position..position + head.length().unwrap_or(u64::MAX - position);
+        let mut triggers = fault::in_order(wishes, &bytes);
         loop {
             let size = body.read(&mut self.upstream, &mut self.buffer).await?;
             if size == 0 {
@@ -137,15 +146,18 @@ impl Connection {
             return Ok(());
         }
         let size = part.len() as u64;
+        self.watched.throttle.pass(size).await;
         write_piece(&mut self.to_client, chunked, &self.buffer[part]).await?;
-        noted.lock().bytes += size;
+        let mut noted = noted.lock();
+        noted.bytes += size;
+        noted.first_byte.get_or_insert_with(Instant::now);
         Ok(())
     }
 
     /// Does to the answer what a rule says, just before the byte at `next` of the buffer goes out.
     async fn suffer(&mut self, fault: &Fault, next: usize) -> Result<()> {
         match fault {
-            Fault::Answer(_) => Ok(()),
+            Fault::Answer(_) | Fault::Silence => Ok(()),
             Fault::Cut => Err(Error::new(ErrorKind::ConnectionAborted, "cut by a rule")),
             Fault::Flip => {
                 self.buffer[next] ^= 1;
@@ -166,6 +178,15 @@ impl Connection {
             std::future::pending::<()>().await;
         }
         Err(Error::new(ErrorKind::ConnectionReset, "the mirror left"))
+    }
+}
+
+/// A request that is being answered; dropped when that ends, in whatever way.
+struct UnderWay(Noted);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.lock().ended = Some(Instant::now());
     }
 }
 

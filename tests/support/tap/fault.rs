@@ -3,7 +3,9 @@
 //! Places are bytes of the blob, not of one answer: a fetch that resumes with a `Range` meets the same fault at the same
 //! byte.
 
+use std::fmt;
 use std::iter::Peekable;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,58 @@ pub(super) enum Fault {
     Hold(Arc<Barrier>),
     /// The upstream is not asked: this status is the answer.
     Answer(u16),
+    /// The upstream is not asked, and nothing is answered; the connection stays.
+    Silence,
+}
+
+/// Chooses a byte among those of an answer.
+#[derive(Clone)]
+pub(super) struct Choice(Arc<dyn Fn(Range<u64>) -> Option<u64> + Send + Sync>);
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Choice")
+    }
+}
+
+/// Where in a blob something happens.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// Before this byte of it.
+    At(u64),
+    /// Before a byte that is chosen anew for each answer, or nowhere in this one.
+    Chosen(Choice),
+}
+
+/// What a rule asks for, before it is known which bytes the answer brings.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    place: Place,
+    fault: Fault,
+}
+
+impl Wish {
+    /// The status, when the request is to be answered without asking the upstream.
+    pub(super) fn answer(&self) -> Option<u16> {
+        match self.fault {
+            Fault::Answer(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether the request is never to be answered at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self.fault, Fault::Silence)
+    }
+
+    fn trigger(self, bytes: &Range<u64>) -> Option<Trigger> {
+        let at = match self.place {
+            Place::At(at) => at,
+            Place::Chosen(choice) => (choice.0)(bytes.clone())?,
+        };
+        let fault = self.fault;
+        Some(Trigger { at, fault })
+    }
 }
 
 /// A fault and its place.
@@ -36,27 +90,21 @@ pub(super) struct Trigger {
     pub(super) fault: Fault,
 }
 
-impl Trigger {
-    /// The status, when the request is to be answered without asking the upstream.
-    pub(super) fn answer(&self) -> Option<u16> {
-        match self.fault {
-            Fault::Answer(status) => Some(status),
-            _ => None,
-        }
-    }
-}
-
-/// The triggers that concern an answer beginning at byte `first`, in the order of their places.
+/// The triggers that concern an answer with these `bytes` of the blob, in the order of their places.
 ///
-/// A cut or stall before `first` still holds (this answer breaks at once); a flipped bit or a gate that lies before it is
+/// A cut or stall before the first of them still holds (this answer breaks at once); a flipped bit or a gate that lies before it is
 /// none of its business.
 pub(super) fn in_order(
-    mut triggers: Vec<Trigger>,
-    first: u64,
+    wishes: Vec<Wish>,
+    bytes: &Range<u64>,
 ) -> Peekable<std::vec::IntoIter<Trigger>> {
-    triggers.retain(|trigger| {
-        trigger.at >= first || matches!(trigger.fault, Fault::Cut | Fault::Stall)
-    });
+    let mut triggers: Vec<_> = wishes
+        .into_iter()
+        .filter_map(|wish| wish.trigger(bytes))
+        .filter(|trigger| {
+            trigger.at >= bytes.start || matches!(trigger.fault, Fault::Cut | Fault::Stall)
+        })
+        .collect();
     triggers.sort_by_key(|trigger| trigger.at);
     triggers.into_iter().peekable()
 }
@@ -69,7 +117,7 @@ pub(super) struct Rule {
     /// Whether it is used up by the first such request.
     pub(super) once: bool,
     /// What happens to them.
-    pub(super) trigger: Trigger,
+    pub(super) wish: Wish,
 }
 
 /// A rule being said. It holds from the moment it is complete.
@@ -101,6 +149,16 @@ impl<'t> RuleBuilder<'t> {
         self.add(at, Fault::Cut);
     }
 
+    /// Each answer is cut before the byte that `choose` names among the bytes of the blob that it brings; not at all
+    /// where it names none.
+    pub(crate) fn cut_where(
+        self,
+        choose: impl Fn(Range<u64>) -> Option<u64> + Send + Sync + 'static,
+    ) {
+        let place = Place::Chosen(Choice(Arc::new(choose)));
+        self.add_in(place, Fault::Cut);
+    }
+
     /// Byte `at` of the blob goes out with its lowest bit flipped.
     pub(crate) fn flip_at(self, at: u64) {
         self.add(at, Fault::Flip);
@@ -116,6 +174,11 @@ impl<'t> RuleBuilder<'t> {
         self.add(0, Fault::Answer(status));
     }
 
+    /// The request is taken and never answered: a black hole.
+    pub(crate) fn never_answer(self) {
+        self.add(0, Fault::Silence);
+    }
+
     /// The answer stops before byte `at` of the blob until the gate is released: a barrier for "half-way".
     pub(crate) fn gate_at(self, at: u64) -> Gate {
         let barrier = Arc::new(Barrier::default());
@@ -123,11 +186,22 @@ impl<'t> RuleBuilder<'t> {
         Gate(barrier)
     }
 
+    /// Nothing is changed; it can be seen when byte `at` of the blob is about to go out.
+    pub(crate) fn mark_at(self, at: u64) -> Gate {
+        let gate = self.gate_at(at);
+        gate.release();
+        gate
+    }
+
     fn add(self, at: u64, fault: Fault) {
+        self.add_in(Place::At(at), fault);
+    }
+
+    fn add_in(self, place: Place, fault: Fault) {
         self.rules.lock().push(Rule {
             path: self.path,
             once: self.once,
-            trigger: Trigger { at, fault },
+            wish: Wish { place, fault },
         });
     }
 }

@@ -1,0 +1,146 @@
+//! A disk that is full, read-only or broken costs the cache and nothing else: clients get what they came for.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::blobs::{Blob, blobs};
+use crate::support::bound::until;
+use crate::support::clients::{Client, Docker, Skopeo};
+use crate::support::disk::{BreakableDisk, Mounted};
+use crate::support::http::open;
+use crate::support::images::{Format, Layout, missing};
+use crate::support::mirror::{Mirror, Plan};
+use crate::support::registry::Access;
+use crate::support::upstream::Upstream;
+
+const MIB: usize = 1024 * 1024;
+
+/// How long the mirror may take to notice that a disk works again.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// An image in the upstream.
+struct Image {
+    layout: Layout,
+    reference: &'static str,
+}
+
+impl Image {
+    async fn pushed(upstream: &Upstream, sizes: &[usize]) -> Self {
+        let layout = Layout::image(21, sizes);
+        upstream
+            .registry
+            .push(&layout, "library/large", "one", Format::Oci)
+            .await;
+        Self {
+            layout,
+            reference: "docker.io/library/large:one",
+        }
+    }
+
+    /// The client gets all of it, twice.
+    async fn is_pulled_by<C: Client>(&self, client: &C) {
+        for round in 1..=2 {
+            client.pull(self.reference).await;
+            let holds = client.holds(self.reference).await;
+            let lacks = missing(self.layout.layers(), &holds);
+            assert!(lacks.is_empty(), "{}, round {round}: {lacks:?}", C::NAME);
+            client.forget(self.reference).await;
+        }
+    }
+
+    async fn is_pulled_through(&self, mirror: &Mirror) {
+        self.is_pulled_by(&Skopeo::new(mirror.address)).await;
+        self.is_pulled_by(&Docker::start(mirror.address).await)
+            .await;
+    }
+}
+
+/// A whole GET with right bytes; what its `Cache-Status` says.
+async fn right(mirror: &Mirror, blob: &Blob) -> String {
+    let download = open(mirror.address, &blob.path).await;
+    let told = download.head.field("cache-status").unwrap_or("").to_owned();
+    assert_eq!(download.head.status(), Some(200), "{told}");
+    let got = download.compare(&blob.bytes).await;
+    assert!(got.is_whole(&blob.bytes), "{told}: {got:?}");
+    told
+}
+
+/// The same, and it went past the store.
+async fn bypasses(mirror: &Mirror, blob: &Blob) {
+    let told = right(mirror, blob).await;
+    assert!(told.contains("bypass"), "{told}");
+    assert!(!mirror.content().contains(&blob.digest), "kept as content");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_does_not_fit_on_the_disk_is_pulled_all_the_same() {
+    const ROOM: usize = 16 * MIB;
+    let upstream = Upstream::start(Access::Open).await;
+    let image = Image::pushed(&upstream, &[24 * MIB, MIB, 10]).await;
+    let [blob] = &blobs(&upstream.registry, 1, 20 * MIB).await[..] else {
+        panic!("one blob");
+    };
+    let folder = TempDir::new().unwrap();
+    let _disk = Mounted::tmpfs(folder.path(), ROOM);
+    let data = folder.path().join("data");
+    let mirror = Plan::of(&upstream.tap).data_in(&data).start().await;
+    image.is_pulled_through(&mirror).await;
+    // The first time it may turn out only on the way that there is no room.
+    right(&mirror, blob).await;
+    bypasses(&mirror, blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_becomes_read_only_still_serves_what_it_has() {
+    let upstream = Upstream::start(Access::Open).await;
+    let image = Image::pushed(&upstream, &[3 * MIB, 10]).await;
+    let [before, after] = &blobs(&upstream.registry, 2, 3 * MIB).await[..] else {
+        panic!("two blobs");
+    };
+    let mut mirror = Plan::of(&upstream.tap).start().await;
+    right(&mirror, before).await;
+    mirror.stop();
+    // Each a mount of its own, and not the whole: the catalog is open for writing, and such a mount cannot be changed.
+    let disks = ["content", "fills"].map(|name| Mounted::itself(&mirror.data().join(name)));
+    mirror.start().await;
+    disks.iter().for_each(Mounted::make_read_only);
+
+    bypasses(&mirror, after).await;
+    image.is_pulled_through(&mirror).await;
+    bypasses(&mirror, after).await;
+    upstream.tap.forget();
+    assert!(right(&mirror, before).await.contains("; hit"));
+    assert_eq!(upstream.tap.blob_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_breaks_is_passed_by_and_used_again_when_it_works() {
+    let upstream = Upstream::start(Access::Open).await;
+    let image = Image::pushed(&upstream, &[3 * MIB, 10]).await;
+    let [before, during, midway] = &blobs(&upstream.registry, 3, 3 * MIB).await[..] else {
+        panic!("three blobs");
+    };
+    let disk = BreakableDisk::new().await;
+    let mirror = disk.under(Plan::of(&upstream.tap)).start().await;
+    right(&mirror, before).await;
+    let gate = upstream.tap.on(&midway.path).gate_at(MIB as u64);
+    let download = open(mirror.address, &midway.path).await;
+    gate.reached().await;
+
+    disk.break_down();
+    gate.release();
+    let got = download.compare(&midway.bytes).await;
+    assert!(got.is_whole(&midway.bytes), "broke on the way: {got:?}");
+    assert!(!mirror.content().contains(&midway.digest));
+    bypasses(&mirror, during).await;
+    image.is_pulled_through(&mirror).await;
+    assert!(right(&mirror, before).await.contains("; hit"));
+
+    disk.recover();
+    until("what is pulled is kept again", PATIENCE, async || {
+        right(&mirror, during).await;
+        mirror.content().contains(&during.digest)
+    })
+    .await;
+}
