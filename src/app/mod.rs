@@ -41,12 +41,6 @@ const FETCH_THREADS: usize = 2;
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// How long the engine may take for an answer. Clients wait 30 s for a head.
-const ANSWER_WITHIN: Duration = Duration::from_secs(25);
-
-/// Bytes per second that a client must take: far less than any line that pulls images.
-const MIN_SEND_RATE: u64 = 1024;
-
 /// How long the disk may take, when the process ends, for what has arrived whole.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
@@ -130,10 +124,10 @@ impl App {
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
             ServerMetrics::new(&metrics)?,
-            ANSWER_WITHIN,
+            config.fills().answer_within,
         ));
         let limits = DoorLimits {
-            min_send_rate: MIN_SEND_RATE,
+            min_send_rate: config.server().min_send_rate.map_or(0, |it| it.as_u64()),
             connections: config.server().max_connections,
             ..DoorLimits::default()
         };
@@ -197,6 +191,7 @@ impl App {
             grace,
             ..
         } = self;
+        fetch_runtime.spawn(Arc::clone(&mirror).tend_fills());
         let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
             let patience = async move {
@@ -215,7 +210,11 @@ impl App {
                 let _done = done;
                 let drained = clients.serve(stop, patience).await;
                 // What clients have whole must not be fetched again for want of a moment.
-                if timeout(COMMIT_GRACE, mirror.commits_ended()).await.is_err() {
+                let kept = async {
+                    mirror.commits_ended().await;
+                    mirror.fills_noted().await;
+                };
+                if timeout(COMMIT_GRACE, kept).await.is_err() {
                     tracing::warn!("the disk is too slow: not all that was downloaded is kept");
                 }
                 drained
@@ -230,7 +229,7 @@ impl App {
             Ok::<_, AppError>(drained?)
         })?;
         serve_runtime.shutdown_background();
-        // Fills under way are dropped here, and their files with them; what is content stays.
+        // Fills under way are dropped here; what they brought was noted, and is taken up by the next start.
         fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }

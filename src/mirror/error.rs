@@ -1,6 +1,7 @@
 //! Why the engine has no answer. Typed here, turned into a response in one table at the edge.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{FillError, Outcome, Who};
 use crate::oci::{Digest, ManifestError};
@@ -22,6 +23,9 @@ pub enum MirrorError {
     /// What upstream serves as a manifest has too many bytes: their number.
     #[error("{0} is not a manifest: it has {1} bytes")]
     TooLarge(Digest, u64),
+    /// Upstream sent wrong bytes for it again and again; it will not be asked for this long.
+    #[error("upstream sent wrong bytes for {0} again and again; it is asked anew in {seconds} s", seconds = .1.as_secs() + 1)]
+    Quarantined(Digest, Duration),
     /// The fill ended without content.
     #[error(transparent)]
     Fill(#[from] FillError),
@@ -60,6 +64,7 @@ impl MirrorError {
                 FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
             )
             | Self::NotAManifest(..)
+            | Self::Quarantined(..)
             | Self::TooLarge(..) => Some("nonsense"),
             Self::Fill(FillError::Store(_) | FillError::Abandoned)
             | Self::UnknownUpstream(_)
@@ -73,7 +78,9 @@ impl MirrorError {
         match self {
             Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
             Self::Abandoned => Outcome::Error(Who::Mirror),
-            Self::NotAManifest(..) | Self::TooLarge(..) => Outcome::Error(Who::Upstream),
+            Self::NotAManifest(..) | Self::TooLarge(..) | Self::Quarantined(..) => {
+                Outcome::Error(Who::Upstream)
+            }
             Self::Fill(FillError::Upstream(error)) => match error.kind() {
                 ErrorKind::NotFound { .. }
                 | ErrorKind::Unsatisfiable { .. }

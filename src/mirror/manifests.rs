@@ -60,7 +60,7 @@ impl Mirror {
         let tag = match reference {
             Reference::Digest(digest) => {
                 let link = super::link(origin, digest, Role::Manifest);
-                return self.manifest_by_digest(&link).await;
+                return self.manifest_to_pull(&link).await;
             }
             Reference::Tag(tag) => tag.clone(),
         };
@@ -70,7 +70,7 @@ impl Mirror {
         };
         let resolved = self.resolve(&key).await?;
         let link = super::link(origin, &resolved.value.digest, Role::Manifest);
-        let mut answer = self.manifest_by_digest(&link).await?;
+        let mut answer = self.manifest_to_pull(&link).await?;
         // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
         // as anything else.
         if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
@@ -118,6 +118,18 @@ impl Mirror {
             }
         };
         Ok(Answer { value, outcome })
+    }
+
+    /// A manifest for a client that takes it whole: its blobs are asked for next.
+    async fn manifest_to_pull(
+        self: &Arc<Self>,
+        link: &Link,
+    ) -> Result<Answer<HeldManifest>, MirrorError> {
+        let answer = self.manifest_by_digest(link).await?;
+        if answer.outcome == Outcome::Miss {
+            self.fetch_blobs_ahead(link, &answer.value);
+        }
+        Ok(answer)
     }
 
     async fn manifest_by_digest(

@@ -6,6 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
+//! | `ahead` | fills that no client waits for |
 //! | `fill/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
 //! | `resolve` | a tag: record, freshness, one question to upstream |
@@ -13,6 +14,7 @@
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
+mod ahead;
 mod clock;
 mod error;
 mod fill;

@@ -145,6 +145,7 @@ impl Mirror {
                 let own = seat.fill().link() == link;
                 (Joined::new(seat, parts, false), Outcome::Join, own)
             }
+            Entered::Held(wait) => return Err(MirrorError::Quarantined(link.digest.clone(), wait)),
             Entered::Content(content) => {
                 let outcome = if self.linked(link) {
                     Outcome::Hit
@@ -170,7 +171,7 @@ impl Mirror {
         }
     }
 
-    fn fetcher(&self, link: &Link, feed: Feed) -> Result<Fetcher, MirrorError> {
+    pub(super) fn fetcher(&self, link: &Link, feed: Feed) -> Result<Fetcher, MirrorError> {
         let upstream = self.upstream(&link.origin.upstream)?;
         Ok(Fetcher {
             link: link.clone(),

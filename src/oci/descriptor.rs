@@ -19,6 +19,8 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
     /// Whether it names places to get it from outside the registry. Such content is often absent inside.
     pub has_urls: bool,
+    /// Whether it is made to be read in parts, as lazy snapshotters do: eStargz, zstd:chunked, nydus.
+    pub lazy: bool,
 }
 
 /// What an image runs on (OCI image spec, Image Index, `platform`).
@@ -74,6 +76,13 @@ pub(super) fn list(
     }
 }
 
+/// What the annotations of layers that can be read in parts begin with.
+const LAZY: [&str; 3] = [
+    "containerd.io/snapshot/stargz/",
+    "io.github.containers.zstd-chunked.",
+    "containerd.io/snapshot/nydus-",
+];
+
 fn read_descriptor(value: &Value, field: &'static str) -> Result<Descriptor, DescriptorError> {
     let wire = WireDescriptor::deserialize(value).map_err(|error| DescriptorError {
         field,
@@ -89,6 +98,10 @@ fn read_descriptor(value: &Value, field: &'static str) -> Result<Descriptor, Des
         size: wire.size,
         platform: Platform::deserialize(wire.platform).ok(),
         has_urls: wire.urls.as_array().is_some_and(|urls| !urls.is_empty()),
+        lazy: wire.annotations.as_object().is_some_and(|annotations| {
+            let mut keys = annotations.keys();
+            keys.any(|key| LAZY.iter().any(|prefix| key.starts_with(prefix)))
+        }),
     })
 }
 
@@ -105,4 +118,6 @@ struct WireDescriptor {
     platform: Value,
     #[serde(default)]
     urls: Value,
+    #[serde(default)]
+    annotations: Value,
 }

@@ -89,6 +89,7 @@ impl Handler for RegistryApi {
             *response.body_mut() = Body::Empty;
         }
         ticket.answered(answered.outcome, answered.error);
+        ticket.may_stray(answered.strayed);
         (response, ticket)
     }
 

@@ -107,6 +107,12 @@ pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
         | MirrorError::Fill(
             FillError::Mismatch(_) | FillError::Length { .. } | FillError::SizeChanged { .. },
         ) => error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message),
+        MirrorError::Quarantined(_, wait) => {
+            let mut response = error(StatusCode::BAD_GATEWAY, ErrorCode::Unavailable, &message);
+            let seconds = wait.as_secs() + 1;
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            response
+        }
         // The log has the details: where things lie on our disk is nothing to tell clients.
         MirrorError::Fill(FillError::Store(_)) => {
             coded(ErrorCode::Unavailable, "the mirror's store failed")

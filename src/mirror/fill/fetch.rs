@@ -116,6 +116,7 @@ impl Fetch {
             Ok(body) => body,
             Err(error) => return self.outside(error),
         };
+        self.learn_size_elsewhere(body.size).await?;
         self.land(&body, part)?;
         self.receive(&mut body).await
     }
@@ -156,6 +157,20 @@ impl Fetch {
             before,
             now: size.unwrap_or_default(),
         })
+    }
+
+    /// A size that the answer does not tell is asked for: or no client got a byte before the last has come.
+    async fn learn_size_elsewhere(&self, told: Option<u64>) -> Result<(), FillError> {
+        if told.is_some() || self.fill.state().borrow().ground.size().is_some() {
+            return Ok(());
+        }
+        let (registry, link) = (&self.fetcher().registry, self.fill.link());
+        let head = registry.head_blob(&link.origin.repository, &link.digest);
+        match head.await {
+            Ok(head) => self.learn(Some(head.size)),
+            // The end of the stream will tell.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Fits what upstream sends to what may be written.

@@ -11,6 +11,7 @@ use super::error::FillError;
 use super::fetch::Fetch;
 use super::fill::{Fill, Next};
 use super::lanes::Lanes;
+use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::table::Fills;
 use super::work::{Durable, Work};
@@ -76,6 +77,12 @@ impl Fetcher {
             stream: stream::iter([Ok(bytes)]).boxed(),
         })
     }
+}
+
+/// Begins a fill that was just put into the table for nobody, and is brought to its end all the same.
+pub(in crate::mirror) fn ahead(seat: Seat) {
+    seat.fill().quietly(|state| state.finish = true);
+    begin(seat.fill(), Arc::default());
 }
 
 /// Begins a fill that was just put into the table: makes or takes up its file, then asks for what the first request
@@ -173,6 +180,7 @@ fn close(fill: &Arc<Fill>, verifier: Verifier) {
         Ok(verified) => {
             fill.state()
                 .send_modify(|state| state.phase = Phase::Verified);
+            fill.fetcher().fills.matched(fill.link());
             let keeping = Keeping(Arc::clone(fill));
             let runtime = &fill.fetcher().fills.runtime;
             runtime.spawn(async move { keep(&keeping.0, verified).await });

@@ -253,7 +253,7 @@ impl Fill {
             if state.seats > 0 {
                 return false;
             }
-            if policy.finishes(state.wanted, share(&state.ground)) {
+            if state.finish || policy.finishes(state.wanted, share(&state.ground)) {
                 state.finish = true;
             } else {
                 state.ground.halt();

@@ -33,7 +33,8 @@
 //! | `table`, `seat` | all fills; a request's part in one |
 //! | `follower` | one client's reader |
 //! | `past` | a reader past a store that failed |
-//! | `patience`, `policy`, `lanes` | retries; what goes on alone and what is kept; how many at once |
+//! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
+//! | `policy`, `lanes` | what goes on alone and what is kept; how many at once |
 //! | `measures` | all lengths, as one value |
 
 mod catch_up;
@@ -48,6 +49,7 @@ mod measures;
 mod past;
 mod patience;
 mod policy;
+mod quarantine;
 mod seat;
 mod state;
 mod table;
@@ -58,6 +60,6 @@ pub use follower::{Follower, Joined, Strayed};
 pub use measures::Measures;
 pub use policy::FillPolicy;
 
-pub(super) use fetcher::{Feed, Fetcher};
+pub(super) use fetcher::{Feed, Fetcher, ahead};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::error::FillError;
 use super::fetcher::{Fetcher, settle};
 use super::fill::Fill;
 use super::policy::{FillPolicy, Leftover};
+use super::quarantine::Quarantine;
 use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::work::Durable;
@@ -26,6 +29,8 @@ pub(in crate::mirror) enum Entered {
     Joined(Seat),
     /// A new fill, now in the table: the caller must begin it.
     Began(Seat),
+    /// Upstream sent wrong bytes for it again and again: it is not asked for this long.
+    Held(Duration),
 }
 
 /// All fills of the process, and what they share.
@@ -37,6 +42,7 @@ pub(in crate::mirror) struct Fills {
     pub(super) metrics: MirrorMetrics,
     /// Told whenever a fill has left.
     left: Notify,
+    quarantine: Quarantine,
 }
 
 impl Fills {
@@ -53,6 +59,7 @@ impl Fills {
             policy,
             metrics,
             left: Notify::new(),
+            quarantine: Quarantine::default(),
         }
     }
 
@@ -72,6 +79,9 @@ impl Fills {
         }
         if let Some(content) = self.store.open(digest)? {
             return Ok(Entered::Content(content));
+        }
+        if let Some(wait) = self.quarantine.held(&fetcher.link, Instant::now()) {
+            return Ok(Entered::Held(wait));
         }
         let fill = Arc::new(Fill::new(fetcher.clone()));
         table.insert(digest.clone(), Arc::clone(&fill));
@@ -120,8 +130,14 @@ impl Fills {
         self.left.notify_waiters();
     }
 
-    /// Counts an upstream that sent wrong bytes.
+    /// Right bytes came: what was wrong before was a slip.
+    pub(super) fn matched(&self, link: &Link) {
+        self.quarantine.forgive(link);
+    }
+
+    /// Upstream sent wrong bytes: counts that, and remembers it for a while.
     pub(super) fn mismatched(&self, link: &Link) {
+        self.quarantine.strike(link, Instant::now());
         let upstream = &*link.origin.upstream;
         self.metrics.mismatches.with_label_values(&[upstream]).inc();
     }

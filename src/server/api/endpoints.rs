@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, Response};
 
-use crate::mirror::{Answer, Mirror, MirrorError, Outcome, Who};
+use crate::mirror::{Answer, Blob, Mirror, MirrorError, Outcome, Strayed, Who};
 use crate::oci::{Digest, Endpoint, ErrorCode, Reference};
 use crate::server::Body;
 use crate::server::answers::{self, Wanted};
@@ -21,6 +21,8 @@ pub(super) struct Answered {
     pub(super) outcome: Outcome,
     /// Why there is no better answer: for the log, which the operator reads, as for the client.
     pub(super) error: Option<String>,
+    /// Tells, when the answer has gone, whether its bytes went past the store.
+    pub(super) strayed: Strayed,
 }
 
 impl Answered {
@@ -29,6 +31,7 @@ impl Answered {
             response,
             outcome,
             error: None,
+            strayed: Strayed::default(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Answered {
             response: errors::coded(code, reason),
             outcome,
             error: Some(reason.to_owned()),
+            strayed: Strayed::default(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Answered {
             response: errors::read_only(),
             outcome: Outcome::Denied,
             error: Some(errors::READ_ONLY.to_owned()),
+            strayed: Strayed::default(),
         }
     }
 
@@ -56,6 +61,7 @@ impl Answered {
             response: errors::too_many_ranges(),
             outcome: Outcome::Error(Who::Client),
             error: Some(errors::TOO_MANY_RANGES.to_owned()),
+            strayed: Strayed::default(),
         }
     }
 
@@ -65,6 +71,7 @@ impl Answered {
             response: errors::too_late(),
             outcome: Outcome::Error(Who::Upstream),
             error: Some(errors::TOO_LATE.to_owned()),
+            strayed: Strayed::default(),
         }
     }
 
@@ -80,6 +87,7 @@ impl Answered {
                 response: errors::of_mirror(&error, asked),
                 outcome: error.outcome(),
                 error: Some(error.to_string()),
+                strayed: Strayed::default(),
             },
         }
     }
@@ -160,9 +168,20 @@ async fn blob(
         Requested::Ranges(specs) => specs,
     };
     let found = mirror.blob(origin, digest, &specs).await;
-    Answered::of(found, Asked::Blob, |blob| {
+    let strayed = match &found {
+        Ok(Answer {
+            value: Blob::Fill(joined, _),
+            ..
+        }) => joined.strayed(),
+        _ => Strayed::default(),
+    };
+    let answered = Answered::of(found, Asked::Blob, |blob| {
         answers::blob(wanted, digest, &blob, &specs)
-    })
+    });
+    Answered {
+        strayed,
+        ..answered
+    }
 }
 
 async fn list(mirror: &Arc<Mirror>, request: &Parts, route: &Route, listing: Listing) -> Answered {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use crate::mirror::{Outcome, Who};
+use crate::mirror::{Outcome, Strayed, Who};
 use crate::oci::Endpoint;
 use crate::server::metrics::ServerMetrics;
 use crate::server::route::{NO_UPSTREAM, Route};
@@ -22,6 +22,7 @@ pub struct Ticket {
     outcome: Outcome,
     /// Why there was no better answer.
     error: Option<String>,
+    strayed: Strayed,
     method: Method,
     /// Without the query, where signatures and tokens would be.
     path: String,
@@ -36,6 +37,7 @@ impl Ticket {
             kind: NO_ENDPOINT,
             outcome: Outcome::Error(Who::Client),
             error: None,
+            strayed: Strayed::default(),
             method: request.method.clone(),
             path: request.uri.path().to_owned(),
             peer: request.extensions.get().copied(),
@@ -53,12 +55,19 @@ impl Ticket {
         self.error = error;
     }
 
+    pub(super) fn may_stray(&mut self, strayed: Strayed) {
+        self.strayed = strayed;
+    }
+
     /// Logs and counts: after the last byte, so that a hit is counted when it was served.
     pub(super) fn tell(mut self, metrics: &ServerMetrics, sent: Sent) {
         let end = sent.end.word();
         if let End::Broken(fault) = sent.end {
             // An answer that broke on its way is an error, whatever its head said.
             self.answered(Outcome::Error(fault.who), Some(fault.reason));
+        } else if let Some(why) = self.strayed.why() {
+            // The head was written before the store failed.
+            self.outcome = Outcome::Bypass(why);
         }
         metrics.count(&self.upstream, self.kind, self.outcome, sent.bytes);
         // The level must be known when the line is compiled.

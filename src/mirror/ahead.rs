@@ -1,0 +1,83 @@
+//! Fills that no client waits for: a manifest's blobs ahead of the client, and what an earlier process left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::fill::{Entered, Feed, ahead};
+use super::{HeldManifest, Mirror};
+use crate::oci::{Manifest, ManifestKind};
+use crate::store::{Link, Role, Unfinished};
+
+/// How often unfinished fills are looked through for those too old or too much.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+impl Mirror {
+    /// Takes up what an earlier process left and somebody wanted whole; then drops, now and from time to time, what
+    /// is too old or too much. Never ends.
+    pub async fn tend_fills(self: Arc<Self>) {
+        let mut ticks = interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        for left in self.sweep().await {
+            if left.progress.wanted {
+                self.fetch_ahead(&left.progress.link);
+            }
+        }
+        loop {
+            ticks.tick().await;
+            self.sweep().await;
+        }
+    }
+
+    async fn sweep(&self) -> Vec<Unfinished> {
+        let (fills, now) = (Arc::clone(&self.fills), self.clock.now());
+        let swept = tokio::task::spawn_blocking(move || fills.sweep(now)).await;
+        swept.unwrap_or(Ok(Vec::new())).unwrap_or_else(|error| {
+            tracing::warn!(%error, "unfinished downloads cannot be looked through");
+            Vec::new()
+        })
+    }
+
+    /// Begins to fetch the blobs of an image that a client has just been given the manifest of. It is going to ask
+    /// for them, in most cases for all; not for those that are made to be read in parts.
+    pub(super) fn fetch_blobs_ahead(&self, link: &Link, manifest: &HeldManifest) {
+        let eager = self
+            .upstream(&link.origin.upstream)
+            .is_ok_and(|it| it.eager);
+        if !eager {
+            return;
+        }
+        // It was parsed when it came.
+        let Ok(manifest) = Manifest::parse(&manifest.bytes, None) else {
+            return;
+        };
+        if manifest.kind != ManifestKind::Image {
+            return;
+        }
+        for blob in manifest.references {
+            if !blob.has_urls && !blob.lazy && blob.digest.is_verifiable() {
+                self.fetch_ahead(&super::link(&link.origin, &blob.digest, Role::Blob));
+            }
+        }
+    }
+
+    /// Begins a fill for nobody, unless there is one, or content.
+    fn fetch_ahead(&self, link: &Link) {
+        let feed = match link.role {
+            Role::Blob => Feed::Blob,
+            Role::Manifest => Feed::Manifest,
+        };
+        let began = self
+            .fetcher(link, feed)
+            .ok()
+            .map(|fetcher| self.fills.enter(&fetcher, true));
+        match began {
+            Some(Ok(Entered::Began(seat))) => ahead(seat),
+            Some(Err(error)) => tracing::warn!(%error, "nothing is fetched ahead"),
+            // It is here, under way, or not to be had now: nobody waits for it.
+            _ => {}
+        }
+    }
+}
