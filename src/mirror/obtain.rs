@@ -162,7 +162,12 @@ impl Mirror {
         }
         match joined.opened().await {
             Ok(size) => {
-                let outcome = joined.strayed().why().map_or(outcome, Outcome::Bypass);
+                let outcome = match joined.strayed().why() {
+                    Some(why) => Outcome::Bypass(why),
+                    // All that is wanted was left by an earlier fill.
+                    None if joined.is_here() => Outcome::Hit,
+                    None => outcome,
+                };
                 let value = Blob::Fill(joined, size);
                 Ok(Some(Answer { value, outcome }))
             }

@@ -183,9 +183,11 @@ impl Fetch {
             _ => u64::MAX,
         };
         let (id, now) = (self.id, Instant::now());
-        let stretch = self.fill.quietly(|state| {
+        let mut landed = self.stretch;
+        // Told to the followers: some of them may need another fetch than this one.
+        self.fill.state().send_modify(|state| {
             let ground = &mut state.ground;
-            match self.stretch {
+            landed = Some(match self.stretch {
                 None => {
                     let landed = ground.land(id, body.offset, reach.min(asked_until), now);
                     let over = ignored.then(|| ground.start_over(id)).flatten();
@@ -193,15 +195,20 @@ impl Fetch {
                 }
                 Some(stretch) if ignored => ground.start_over(id).unwrap_or(stretch),
                 Some(stretch) => stretch,
-            }
+            });
         });
-        self.go_to(stretch);
+        landed.into_iter().for_each(|stretch| self.go_to(stretch));
         Ok(())
     }
 
     fn go_to(&mut self, stretch: ByteRange) {
         self.stretch = Some(stretch);
         self.published = stretch.start;
+        // It stands before what others brought, and is to be brought over that first.
+        let elsewhere = |hash: &mut Verifier| hash.hashed() != stretch.start;
+        if let Some(hash) = self.carried.take_if(elsewhere) {
+            self.work.bring_home(hash);
+        }
         self.take_hash_along();
     }
 

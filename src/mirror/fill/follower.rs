@@ -95,6 +95,11 @@ impl Joined {
         }
     }
 
+    /// Whether upstream has not been asked for anything: what the request wants was here.
+    pub(in crate::mirror) fn is_here(&self) -> bool {
+        !self.seat.fill().state().borrow().confirmed
+    }
+
     /// The size of a blob that no fill knows.
     async fn ask_size(&self) -> Result<u64, FillError> {
         let fetcher = self.seat.fill().fetcher().clone();

@@ -156,6 +156,10 @@ impl Ground {
         now: Instant,
     ) -> Option<(FetchId, ByteRange)> {
         let size = self.size?;
+        if self.opening.is_some() {
+            // It has told the size, and claims its stretch in a moment.
+            return None;
+        }
         let most = if self.sequential { 1 } else { MOST_FETCHES };
         if self.claims.len() >= most {
             return None;

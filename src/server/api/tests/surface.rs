@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use crate::mirror::testkit::{House, Script, Step, noise, origin};
+use crate::mirror::testkit::{House, noise, origin};
 use crate::oci::Digest;
 use crate::server::api::RegistryApi;
 use crate::server::{Body, Handler, Namespaces, ServerMetrics};
@@ -55,8 +55,7 @@ impl Surface {
     pub(super) fn stock(&self) -> (Digest, Digest) {
         let bytes = noise(300_000);
         let blob = Digest::sha256_of(&bytes);
-        let script = Script::of(vec![Step::Send(bytes)]);
-        self.house.upstream.on_blob(&blob, script);
+        self.house.upstream.serves(&bytes);
         self.house
             .upstream
             .has_blob(&origin("library/a"), &blob, 300_000);
