@@ -77,8 +77,9 @@ pub(super) fn list(
 }
 
 /// What the annotations of layers that can be read in parts begin with.
-const LAZY: [&str; 3] = [
+const LAZY: [&str; 4] = [
     "containerd.io/snapshot/stargz/",
+    "io.containers.zstd-chunked.",
     "io.github.containers.zstd-chunked.",
     "containerd.io/snapshot/nydus-",
 ];

@@ -179,6 +179,10 @@ impl Partial for FaultyPartial {
         self.inner.write_at(offset, bytes)
     }
 
+    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
+        self.inner.has_room_for(bytes)
+    }
+
     fn source(&self) -> Source {
         self.inner.source()
     }

@@ -165,6 +165,10 @@ impl Partial for MemoryPartial {
         Ok(())
     }
 
+    fn has_room_for(&self, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn source(&self) -> Source {
         Source::memory(Arc::clone(&self.bytes))
     }

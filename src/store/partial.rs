@@ -14,6 +14,10 @@ pub trait Partial: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Whether there seems to be room for `bytes` more: told before they are asked for, so that what cannot be kept is
+    /// not begun. No promise: others write, too.
+    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError>;
+
     /// The bytes written so far. Stays readable after commit, discard and drop.
     fn source(&self) -> Source;
 

@@ -116,6 +116,10 @@ impl Fetch {
             Ok(body) => body,
             Err(error) => return self.outside(error),
         };
+        if let (None, Some(size)) = (part, body.size) {
+            // Before the answer's head is written: it tells that nothing is kept.
+            self.work.partial().has_room_for(size)?;
+        }
         self.learn_size_elsewhere(body.size).await?;
         self.land(&body, part)?;
         self.receive(&mut body).await

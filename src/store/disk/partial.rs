@@ -68,6 +68,15 @@ impl Partial for DiskPartial {
             .map_err(|error| self.failed("write", &error))
     }
 
+    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
+        let told = rustix::fs::fstatvfs(&self.file);
+        let told = told.map_err(|error| self.failed("stat", &error.into()))?;
+        if told.f_bavail.saturating_mul(told.f_frsize) >= bytes {
+            return Ok(());
+        }
+        Err(self.failed("make room in", &io::ErrorKind::StorageFull.into()))
+    }
+
     fn source(&self) -> Source {
         Source::file(Arc::clone(&self.file))
     }
