@@ -13,9 +13,9 @@ const SIZE: usize = 60_000;
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// Files of an image, and those of its next version, in which three are others.
+/// Files of an image (in its root: podman may copy a file before it has made its folder), and those of its next version, in which three are others.
 fn two_versions() -> [Files; 2] {
-    let names = (0..).map(|number| format!("files/{number}")).take(FILES);
+    let names = (0..).map(|number| format!("file-{number}")).take(FILES);
     let one: Files = (1..)
         .zip(names)
         .map(|(seed, name)| (name, noise(seed, SIZE)))

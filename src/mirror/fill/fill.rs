@@ -211,11 +211,12 @@ impl Fill {
         })
     }
 
-    /// The fetch that a request for `parts` needs before its answer may begin; `None` when one is under way.
+    /// The next fetch that a request for `parts` needs before its answer may begin; `None` when none is, or it is
+    /// under way.
     pub(super) fn open_for(&self, parts: &[RangeSpec]) -> Option<Next> {
         let now = Instant::now();
         self.quietly(|state| {
-            if !matches!(state.phase, Phase::Open) || !state.ground.is_idle() {
+            if !matches!(state.phase, Phase::Open) {
                 return None;
             }
             let Some(size) = state.ground.size() else {

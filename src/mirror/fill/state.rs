@@ -159,7 +159,8 @@ impl State {
     }
 
     /// Whether an answer may begin: the size is known, and upstream is known to have the bytes or they are here.
-    /// Who wants a small blob whole gets it when its digest matches.
+    /// Who wants all of it waits for the first byte, for until then trouble can be told as what it is; and of a small
+    /// blob until the digest matches.
     pub(super) fn opening(
         &self,
         whole: bool,
@@ -170,7 +171,8 @@ impl State {
             (Phase::Verified, Some(size)) => Opening::Ready(size),
             (Phase::Open, Some(size)) => {
                 let known = self.confirmed || (!whole && parts_present(size, &self.ground));
-                if known && (!whole || size > self.hold_back) {
+                let begun = size > self.hold_back && self.ground.present().contains(0);
+                if known && (!whole || begun) {
                     Opening::Ready(size)
                 } else {
                     Opening::Wait
