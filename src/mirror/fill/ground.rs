@@ -35,12 +35,16 @@ struct Claim {
 impl Claim {
     fn arrives_soon(&self, offset: u64, now: Instant, measures: &Measures) -> bool {
         let (ahead, took) = (offset - self.stretch.start, now - self.began);
+        // Another fetch for its next bytes would wait for the same server.
+        if ahead <= measures.near {
+            return true;
+        }
         if self.brought == 0 {
             return took < SOON && ahead <= measures.near_at_first;
         }
         // ahead / (brought / took) <= SOON, without a division.
         let needs = u128::from(ahead) * took.as_micros();
-        ahead <= measures.near || needs <= u128::from(self.brought) * SOON.as_micros()
+        needs <= u128::from(self.brought) * SOON.as_micros()
     }
 }
 

@@ -153,8 +153,10 @@ async fn what_has_arrived_whole_is_kept_before_the_end() {
     let (house, bytes) = (house(), noise(SIZE));
     let digest = Digest::sha256_of(&bytes);
     let never = Digest::sha256_of(b"never comes");
-    let script = Script::of(vec![Step::Gate(gate())]).announced(Some(SIZE as u64));
-    house.upstream.on_blob(&never, script);
+    let script = Script::of(vec![Step::Send(noise(10)), Step::Gate(gate())]);
+    house
+        .upstream
+        .on_blob(&never, script.announced(Some(SIZE as u64)));
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
