@@ -48,21 +48,13 @@ struct Behind {
 impl Behind {
     async fn catch_up(&mut self) -> Result<(), FillError> {
         let source = self.work.source();
-        let mut buffer = Vec::new();
-        while let Some(verifier) = &mut self.verifier {
-            let (at, prefix) = {
-                let state = self.fill.state().borrow();
-                (verifier.hashed(), state.ground.present().prefix())
-            };
-            if at >= prefix {
+        let prefix = |fill: &Fill| fill.state().borrow().ground.present().prefix();
+        while let Some(hash) = &mut self.verifier {
+            let prefix = prefix(&self.fill);
+            if hash.hashed() >= prefix {
                 break;
             }
-            let length = usize::try_from(PIECE.min(prefix - at)).unwrap_or(usize::MAX);
-            let (read, bytes) = read(&source, at, length, buffer).await?;
-            verifier.update(&bytes[..read]);
-            buffer = bytes;
-            // A long way: others on this thread have their turn.
-            yield_now().await;
+            hash_up_to(&source, hash, prefix).await?;
         }
         Ok(())
     }
@@ -78,6 +70,25 @@ impl Drop for Behind {
         }
         settle(&self.fill);
     }
+}
+
+/// Carries `hash` on over the bytes of a file up to `until`.
+pub(super) async fn hash_up_to(
+    source: &Source,
+    hash: &mut Verifier,
+    until: u64,
+) -> Result<(), FillError> {
+    let mut buffer = Vec::new();
+    while hash.hashed() < until {
+        let at = hash.hashed();
+        let length = usize::try_from(PIECE.min(until - at)).unwrap_or(usize::MAX);
+        let (read, bytes) = read(source, at, length, buffer).await?;
+        hash.update(&bytes[..read]);
+        buffer = bytes;
+        // A long way: others on this thread have their turn.
+        yield_now().await;
+    }
+    Ok(())
 }
 
 /// Reads up to `length` bytes at `offset`, at least one.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::catch_up::unreadable;
+use super::catch_up::{hash_up_to, unreadable};
 use super::error::FillError;
 use super::fetcher::{self, Feed, carry_out, settle};
 use super::past::Past;
@@ -209,7 +209,7 @@ impl Follower {
                     let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
                     break read(source, range.start, length).await?;
                 }
-                Look::Past(kind, hash) => self.go_past(kind, hash),
+                Look::Past(kind, hash) => self.go_past(kind, hash).await?,
                 Look::Wait | Look::Ask => {}
             }
         };
@@ -242,20 +242,32 @@ impl Follower {
         }
     }
 
-    /// Reads on from upstream: a whole blob from where the hash stands, so that its end can be proved.
-    fn go_past(&mut self, kind: StoreErrorKind, hash: Option<Verifier>) {
+    /// Reads on from upstream. A reader of all proves the end by the hash of just the bytes that it gave out, so
+    /// those are hashed as they are in the file, from where the fill had hashed.
+    async fn go_past(
+        &mut self,
+        kind: StoreErrorKind,
+        hashed: Option<Verifier>,
+    ) -> Result<(), FillError> {
         let joined = &self.place.joined;
         joined.strayed.because_of(kind);
         let fill = joined.seat.fill();
-        let size = fill.state().borrow().ground.size();
-        let size = size.unwrap_or(self.left.end);
-        let hash = match hash {
-            _ if !self.guarded => None,
-            // Read on from what was hashed only if we are there: else from the beginning.
-            Some(hash) if hash.hashed() <= self.left.start => Some(hash),
-            _ => Verifier::of(fill.digest()),
+        let (size, source) = {
+            let state = fill.state().borrow();
+            (state.ground.size(), state.source.clone())
         };
+        let at = self.left.start;
+        let mut hash = None;
+        if self.guarded {
+            let hashed = hashed.filter(|hash| hash.hashed() <= at);
+            hash = hashed.or_else(|| Verifier::of(fill.digest()));
+        }
+        if let (Some(hash), Some(source)) = (&mut hash, &source) {
+            hash_up_to(source, hash, at).await?;
+        }
+        let size = size.unwrap_or(self.left.end);
         self.past = Some(Past::begin(fill, self.left, size, hash));
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::stream::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -23,9 +23,8 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// Begins a download of `range`, of a blob of `size` bytes. With `hash` the range reaches to the blob's end and
-    /// its last bytes wait for the digest; the hash is of the bytes before where it stands, which the reader was
-    /// given before, or is given again by this download.
+    /// Begins a download of `range`, of a blob of `size` bytes. With `hash`, which is of all bytes before the range
+    /// as the reader was given them, the range reaches to the blob's end and its last bytes wait for the digest.
     pub(super) fn begin(
         fill: &Arc<Fill>,
         range: ByteRange,
@@ -35,7 +34,6 @@ impl Past {
         let (sender, pieces) = mpsc::channel(PIECES);
         let stream = Stream {
             fill: Arc::clone(fill),
-            at: hash.as_ref().map_or(range.start, Verifier::hashed),
             range,
             size,
             hash,
@@ -63,9 +61,7 @@ impl Past {
 /// The download's side.
 struct Stream {
     fill: Arc<Fill>,
-    /// Where the next byte from upstream stands.
-    at: u64,
-    /// What the reader still lacks.
+    /// What is still to be brought.
     range: ByteRange,
     size: u64,
     hash: Option<Verifier>,
@@ -90,12 +86,12 @@ impl Stream {
 
     async fn bring(&mut self) -> Result<Result<(), FillError>, Gone> {
         let mut patience = Patience::default();
-        while self.at < self.range.end {
-            let from = self.at;
+        while !self.range.is_empty() {
+            let from = self.range.start;
             let Err(error) = self.download().await? else {
                 continue;
             };
-            let Some(pause) = patience.pause(&error, self.at - from, true) else {
+            let Some(pause) = patience.pause(&error, self.range.start - from, true) else {
                 return Ok(Err(error));
             };
             sleep(pause).await;
@@ -107,10 +103,8 @@ impl Stream {
         let fill = Arc::clone(&self.fill);
         let fetcher = fill.fetcher();
         let _lane = fetcher.lanes.lane(std::future::ready(())).await;
-        let part = match self.at {
-            0 if self.range.end == self.size => None,
-            at => Some(RangeSpec::FromTo(at, self.range.end.saturating_sub(1))),
-        };
+        let ByteRange { start, end } = self.range;
+        let part = (start > 0 || end < self.size).then(|| RangeSpec::FromTo(start, end - 1));
         let mut body = match fetcher.ask(part).await {
             Ok(body) => body,
             Err(error) => return Ok(Err(error.into())),
@@ -119,13 +113,13 @@ impl Stream {
             let before = self.size;
             return Ok(Err(FillError::SizeChanged { before, now }));
         }
-        let mut over = self.at.saturating_sub(body.offset);
-        while self.at < self.range.end {
+        let mut over = start.saturating_sub(body.offset);
+        while !self.range.is_empty() {
             let chunk = match body.stream.next().await {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return Ok(Err(error.into())),
                 None => {
-                    let (announced, sent) = (self.range.end, self.at);
+                    let (announced, sent) = (end, self.range.start);
                     return Ok(Err(FillError::Length { announced, sent }));
                 }
             };
@@ -136,23 +130,17 @@ impl Stream {
         Ok(Ok(()))
     }
 
-    /// Hashes a piece that stands at `at`, and sends of it what the reader lacks and may have.
+    /// Hashes the next piece, and sends of it what the reader may have.
     async fn take(&mut self, mut piece: Bytes) -> Result<(), Gone> {
-        let room = usize::try_from(self.range.end - self.at).unwrap_or(usize::MAX);
-        piece.truncate(room);
-        if let Some(hash) = &mut self.hash {
-            hash.update(&piece);
-        }
-        let has = self.range.start.saturating_sub(self.at);
-        self.at += piece.len() as u64;
-        piece.advance(usize::try_from(has).map_or(piece.len(), |has| has.min(piece.len())));
-        self.range.start = self.range.start.max(self.at - piece.len() as u64);
-        if self.hash.is_none() {
+        piece.truncate(usize::try_from(self.range.len()).unwrap_or(usize::MAX));
+        let start = self.range.start;
+        self.range.start += piece.len() as u64;
+        let Some(hash) = &mut self.hash else {
             return self.send_piece(piece).await;
-        }
+        };
+        hash.update(&piece);
         let measures = self.fill.fetcher().fills.policy.measures;
         let released = self.size.saturating_sub(measures.hold_back);
-        let start = self.at - piece.len() as u64;
         let now = usize::try_from(released.saturating_sub(start)).unwrap_or(usize::MAX);
         let held = piece.split_off(now.min(piece.len()));
         self.held.push_back(held);
