@@ -1,5 +1,7 @@
 //! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
 
+mod reading;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,15 +14,15 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{
-    Blob, Clock, FillError, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream,
-};
+use super::{Clock, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
 use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     UpstreamError,
 };
+
+pub(crate) use reading::{drain, drain_all, noise};
 
 /// One thing that happens in a blob's body.
 pub(crate) enum Step {
@@ -79,6 +81,8 @@ impl Script {
 #[derive(Default)]
 pub(crate) struct Scripted {
     blobs: Mutex<HashMap<Digest, VecDeque<Script>>>,
+    /// What is served when all scripts of a blob have been played.
+    served: Mutex<HashMap<Digest, Bytes>>,
     sizes: Mutex<HashMap<(Repository, Digest), u64>>,
     /// By reference in text: a tag or a digest.
     manifests: Mutex<HashMap<String, Bytes>>,
@@ -94,6 +98,13 @@ impl Scripted {
             .entry(digest.clone())
             .or_default()
             .push_back(script);
+    }
+
+    /// Serves `bytes`, and any part of them, whenever no script is left.
+    pub(crate) fn serves(&self, bytes: &Bytes) -> Digest {
+        let digest = Digest::sha256_of(bytes);
+        self.served.lock().insert(digest.clone(), bytes.clone());
+        digest
     }
 
     pub(crate) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
@@ -214,7 +225,11 @@ impl Registry for Scripted {
             .lock()
             .get_mut(digest)
             .and_then(VecDeque::pop_front);
-        let script = script.ok_or_else(not_found)?;
+        let served = || {
+            let bytes = self.served.lock().get(digest).cloned()?;
+            Some(Script::of(vec![Step::Send(bytes)]))
+        };
+        let script = script.or_else(served).ok_or_else(not_found)?;
         let size = script.size;
         let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
         let range = match part {
@@ -271,6 +286,18 @@ impl Clock for HandClock {
 pub(crate) const TTL: u64 = 60;
 pub(crate) const STALE: u64 = 600;
 
+/// How the fills of a [`house`] are treated.
+pub(crate) fn policy() -> FillPolicy {
+    FillPolicy {
+        finish: true,
+        finish_share: 0.5,
+        answer_within: Duration::from_secs(25),
+        max_age: Duration::from_secs(3600),
+        max_bytes: u64::MAX,
+        measures: Measures::default(),
+    }
+}
+
 fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy) -> Upstream {
     Upstream {
         registry,
@@ -290,6 +317,10 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, policy())
+    }
+
+    pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
@@ -300,14 +331,7 @@ impl House {
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
             upstreams: HashMap::from([(Arc::from("docker.io"), upstream_of(registry, tags))]),
-            fills: FillPolicy {
-                finish: true,
-                finish_share: 0.5,
-                answer_within: Duration::from_secs(25),
-                max_age: Duration::from_secs(3600),
-                max_bytes: u64::MAX,
-                measures: Measures::default(),
-            },
+            fills,
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
             fetch_runtime: Handle::current(),
@@ -359,42 +383,4 @@ pub(crate) fn origin(name: &str) -> Origin {
         upstream: Arc::from("docker.io"),
         repository: name.parse().unwrap(),
     }
-}
-
-/// `length` bytes that differ from place to place.
-pub(crate) fn noise(length: usize) -> Bytes {
-    (0..length)
-        .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
-        .collect()
-}
-
-/// Reads `range` of a blob until its end or its error; what came before the error is in the first half.
-pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<FillError>) {
-    let mut bytes = Vec::new();
-    match blob {
-        Blob::Content(content) => {
-            bytes = content
-                .source()
-                .read_all(usize::try_from(content.size()).unwrap())
-                .unwrap();
-            bytes.truncate(usize::try_from(range.end).unwrap());
-            bytes.drain(..usize::try_from(range.start).unwrap());
-        }
-        Blob::Fill(joined, _) => {
-            let mut follower = joined.follow(vec![range]);
-            loop {
-                match follower.next(10_000).await {
-                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                    Ok(None) => break,
-                    Err(error) => return (bytes, Some(error)),
-                }
-            }
-        }
-    }
-    (bytes, None)
-}
-
-/// All of a blob.
-pub(crate) async fn drain_all(blob: &Blob) -> (Vec<u8>, Option<FillError>) {
-    drain(blob, ByteRange::new(0, blob.size())).await
 }

@@ -187,6 +187,11 @@ impl Fetch {
     fn go_to(&mut self, stretch: ByteRange) {
         self.stretch = Some(stretch);
         self.published = stretch.start;
+        // The hash does not jump over what others brought: it is caught up behind.
+        let left_behind = |hash: &mut Verifier| hash.hashed() != stretch.start;
+        if let Some(hash) = self.carried.take_if(left_behind) {
+            self.work.bring_home(hash);
+        }
         self.take_hash_along();
     }
 
