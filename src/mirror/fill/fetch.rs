@@ -167,7 +167,7 @@ impl Fetch {
             Some(RangeSpec::FromTo(_, last)) if !ignored => last.saturating_add(1),
             _ => u64::MAX,
         };
-        let (id, now) = (self.id, Instant::now());
+        let (id, now, first) = (self.id, Instant::now(), self.stretch.is_none());
         let stretch = self.fill.quietly(|state| {
             let ground = &mut state.ground;
             match self.stretch {
@@ -180,6 +180,10 @@ impl Fetch {
                 Some(stretch) => stretch,
             }
         });
+        if first {
+            // Who wants what this does not bring may ask from now on.
+            self.fill.state().send_modify(|_| ());
+        }
         self.go_to(stretch);
         Ok(())
     }
