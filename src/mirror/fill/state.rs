@@ -249,3 +249,6 @@ impl State {
         self.turns
     }
 }
+
+#[cfg(test)]
+mod tests;
