@@ -38,6 +38,8 @@ pub(crate) enum Step {
 pub(crate) struct Script {
     pub(crate) size: Option<u64>,
     pub(crate) knows_ranges: bool,
+    /// Of a part it sends so many bytes at most, and says so.
+    pub(crate) falls_short: Option<u64>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -51,6 +53,7 @@ impl Script {
         Self {
             size: Some(size.sum()),
             knows_ranges: true,
+            falls_short: None,
             steps: parts,
         }
     }
@@ -232,13 +235,16 @@ impl Registry for Scripted {
         let script = script.or_else(served).ok_or_else(not_found)?;
         let size = script.size;
         let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
-        let range = match part {
+        let mut range = match part {
             Some(part) if script.knows_ranges => part.resolve(all.end).ok_or_else(|| {
                 let size = all.end;
                 UpstreamError::new(ErrorKind::Unsatisfiable { size }, "scripted")
             })?,
             _ => all,
         };
+        if let Some(most) = script.falls_short.filter(|_| part.is_some()) {
+            range.end = range.end.min(range.start + most);
+        }
         let steps = stream::iter(script.within(range)).then(|step| async move {
             match step {
                 Step::Send(bytes) => Ok(bytes),

@@ -1,10 +1,11 @@
 //! Parts of blobs: what is asked of upstream for each, and what of it is kept for those who come later.
 
+mod cold;
+mod shared;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::advance;
 
 use crate::mirror::testkit::*;
 use crate::mirror::{Blob, FillPolicy, Measures};
@@ -47,6 +48,19 @@ fn cut(bytes: &Bytes, range: ByteRange) -> &[u8] {
     &bytes[index(range.start)..index(range.end)]
 }
 
+/// Bytes that upstream was asked for in all.
+fn bytes_asked(house: &House, digest: &Digest, size: u64) -> u64 {
+    let calls = asked(house, digest);
+    let asked = calls.iter().map(|call| {
+        if let Some(from) = call.strip_prefix("from ") {
+            return size - from.parse::<u64>().unwrap();
+        }
+        let (first, last) = call.strip_prefix("part ").unwrap().split_once('-').unwrap();
+        last.parse::<u64>().unwrap() + 1 - first.parse::<u64>().unwrap()
+    });
+    asked.sum()
+}
+
 /// What upstream was asked of the blob, in order.
 fn asked(house: &House, digest: &Digest) -> Vec<String> {
     let prefix = format!("GET blob {digest} ");
@@ -73,34 +87,4 @@ async fn read(house: &House, digest: &Digest, range: ByteRange) -> Vec<u8> {
     let (bytes, error) = drain(&blob, range).await;
     assert!(error.is_none(), "{error:?}");
     bytes
-}
-
-/// A fetch whose way is cut by a part, and that reads over it, hashes only what it brings itself.
-#[tokio::test(start_paused = true)]
-async fn a_fetch_that_reads_over_what_is_here_leaves_the_hash_right() {
-    let house = small();
-    let bytes = noise(400 * 1024);
-    let digest = Digest::sha256_of(&bytes);
-    let gate = gate();
-    let half = 100 * 1024;
-    house.upstream.on_blob(
-        &digest,
-        Script::of(vec![
-            Step::Send(bytes.slice(..half)),
-            Step::Gate(Arc::clone(&gate)),
-            Step::Send(bytes.slice(half..)),
-        ]),
-    );
-    house.upstream.serves(&bytes);
-    let whole = begin(&house, &digest, &[]).await;
-    let (first, _) = drain(&whole, kib(0, 100)).await;
-    assert!(first == bytes[..half]);
-    // At this pace the 300th KiB comes in 20 s.
-    advance(Duration::from_secs(10)).await;
-    assert!(read(&house, &digest, kib(300, 304)).await == cut(&bytes, kib(300, 304)));
-    gate.add_permits(1);
-    let (all, error) = drain_all(&whole).await;
-    assert!(error.is_none(), "{error:?}");
-    assert!(all == bytes);
-    assert_eq!(asked(&house, &digest), ["from 0", "part 307200-311295"]);
 }
