@@ -1,5 +1,7 @@
 //! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
 
+mod reading;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,15 +14,15 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{
-    Blob, Clock, FillError, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream,
-};
+use super::{Clock, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
 use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     UpstreamError,
 };
+
+pub(crate) use reading::{drain, drain_all, noise};
 
 /// One thing that happens in a blob's body.
 pub(crate) enum Step {
@@ -36,6 +38,8 @@ pub(crate) enum Step {
 pub(crate) struct Script {
     pub(crate) size: Option<u64>,
     pub(crate) knows_ranges: bool,
+    /// Of a part it sends so many bytes at most, and says so.
+    pub(crate) falls_short: Option<u64>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -49,6 +53,7 @@ impl Script {
         Self {
             size: Some(size.sum()),
             knows_ranges: true,
+            falls_short: None,
             steps: parts,
         }
     }
@@ -79,7 +84,7 @@ impl Script {
 #[derive(Default)]
 pub(crate) struct Scripted {
     blobs: Mutex<HashMap<Digest, VecDeque<Script>>>,
-    /// What is sent when there is no script.
+    /// What is served when all scripts of a blob have been played.
     served: Mutex<HashMap<Digest, Bytes>>,
     sizes: Mutex<HashMap<(Repository, Digest), u64>>,
     /// By reference in text: a tag or a digest.
@@ -98,10 +103,11 @@ impl Scripted {
             .push_back(script);
     }
 
-    /// Sends the blob to whoever asks, beyond all scripts.
-    pub(crate) fn serves(&self, bytes: &Bytes) {
+    /// Serves `bytes`, and any part of them, whenever no script is left.
+    pub(crate) fn serves(&self, bytes: &Bytes) -> Digest {
         let digest = Digest::sha256_of(bytes);
-        self.served.lock().insert(digest, bytes.clone());
+        self.served.lock().insert(digest.clone(), bytes.clone());
+        digest
     }
 
     pub(crate) fn has_blob(&self, origin: &Origin, digest: &Digest, size: u64) {
@@ -223,19 +229,22 @@ impl Registry for Scripted {
             .get_mut(digest)
             .and_then(VecDeque::pop_front);
         let served = || {
-            let bytes = self.served.lock().get(digest).cloned();
-            bytes.map(|bytes| Script::of(vec![Step::Send(bytes)]))
+            let bytes = self.served.lock().get(digest).cloned()?;
+            Some(Script::of(vec![Step::Send(bytes)]))
         };
         let script = script.or_else(served).ok_or_else(not_found)?;
         let size = script.size;
         let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
-        let range = match part {
+        let mut range = match part {
             Some(part) if script.knows_ranges => part.resolve(all.end).ok_or_else(|| {
                 let size = all.end;
                 UpstreamError::new(ErrorKind::Unsatisfiable { size }, "scripted")
             })?,
             _ => all,
         };
+        if let Some(most) = script.falls_short.filter(|_| part.is_some()) {
+            range.end = range.end.min(range.start + most);
+        }
         let steps = stream::iter(script.within(range)).then(|step| async move {
             match step {
                 Step::Send(bytes) => Ok(bytes),
@@ -283,6 +292,18 @@ impl Clock for HandClock {
 pub(crate) const TTL: u64 = 60;
 pub(crate) const STALE: u64 = 600;
 
+/// How the fills of a [`house`] are treated.
+pub(crate) fn policy() -> FillPolicy {
+    FillPolicy {
+        finish: true,
+        finish_share: 0.5,
+        answer_within: Duration::from_secs(25),
+        max_age: Duration::from_hours(1),
+        max_bytes: u64::MAX,
+        measures: Measures::default(),
+    }
+}
+
 fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy) -> Upstream {
     Upstream {
         registry,
@@ -302,6 +323,10 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(store, policy())
+    }
+
+    pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
@@ -312,14 +337,7 @@ impl House {
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
             upstreams: HashMap::from([(Arc::from("docker.io"), upstream_of(registry, tags))]),
-            fills: FillPolicy {
-                finish: true,
-                finish_share: 0.5,
-                answer_within: Duration::from_secs(25),
-                max_age: Duration::from_secs(3600),
-                max_bytes: u64::MAX,
-                measures: Measures::default(),
-            },
+            fills,
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
             fetch_runtime: Handle::current(),
@@ -371,42 +389,4 @@ pub(crate) fn origin(name: &str) -> Origin {
         upstream: Arc::from("docker.io"),
         repository: name.parse().unwrap(),
     }
-}
-
-/// `length` bytes that differ from place to place.
-pub(crate) fn noise(length: usize) -> Bytes {
-    (0..length)
-        .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
-        .collect()
-}
-
-/// Reads `range` of a blob until its end or its error; what came before the error is in the first half.
-pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<FillError>) {
-    let mut bytes = Vec::new();
-    match blob {
-        Blob::Content(content) => {
-            bytes = content
-                .source()
-                .read_all(usize::try_from(content.size()).unwrap())
-                .unwrap();
-            bytes.truncate(usize::try_from(range.end).unwrap());
-            bytes.drain(..usize::try_from(range.start).unwrap());
-        }
-        Blob::Fill(joined, _) => {
-            let mut follower = joined.follow(vec![range]);
-            loop {
-                match follower.next(10_000).await {
-                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                    Ok(None) => break,
-                    Err(error) => return (bytes, Some(error)),
-                }
-            }
-        }
-    }
-    (bytes, None)
-}
-
-/// All of a blob.
-pub(crate) async fn drain_all(blob: &Blob) -> (Vec<u8>, Option<FillError>) {
-    drain(blob, ByteRange::new(0, blob.size())).await
 }

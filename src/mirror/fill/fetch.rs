@@ -201,7 +201,9 @@ impl Fetch {
                 Some(stretch) => stretch,
             });
         });
-        landed.into_iter().for_each(|stretch| self.go_to(stretch));
+        if let Some(stretch) = landed {
+            self.go_to(stretch);
+        }
         Ok(())
     }
 
@@ -381,7 +383,10 @@ fn ignores(part: RangeSpec, offset: u64, reach: u64) -> bool {
 /// How a fill ends for this reason: trouble of the store ends the keeping and not the download.
 pub(super) fn ending_of(error: FillError, hashed: Option<Verifier>) -> Ending {
     match error {
-        FillError::Store(error) => Ending::Past { error, hashed },
+        FillError::Store(error) => Ending::Past {
+            error,
+            hashed: hashed.map(Box::new),
+        },
         error => Ending::Failed(error),
     }
 }

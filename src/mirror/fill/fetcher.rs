@@ -80,7 +80,7 @@ impl Fetcher {
 }
 
 /// Begins a fill that was just put into the table for nobody, and is brought to its end all the same.
-pub(in crate::mirror) fn ahead(seat: Seat) {
+pub(in crate::mirror) fn ahead(seat: &Seat) {
     seat.fill().quietly(|state| state.finish = true);
     begin(seat.fill(), Arc::default());
 }
@@ -175,8 +175,8 @@ pub(super) fn carry_out(fill: &Arc<Fill>, next: Next) {
 }
 
 /// Compares the digest: releases the last bytes, or ends the fill.
-fn close(fill: &Arc<Fill>, verifier: Verifier) {
-    match verifier.finish() {
+fn close(fill: &Arc<Fill>, hash: Verifier) {
+    match hash.finish() {
         Ok(verified) => {
             fill.state()
                 .send_modify(|state| state.phase = Phase::Verified);

@@ -203,14 +203,6 @@ impl Fill {
         verified.map_or(next, Next::Close)
     }
 
-    /// Whether an answer to a request for `parts` (none: for all) may begin.
-    pub(super) fn opening(&self, state: &State, parts: &[RangeSpec]) -> Opening {
-        state.opening(parts.is_empty(), |size, ground| {
-            let mut ranges = parts.iter().filter_map(|part| part.resolve(size));
-            ranges.all(|it| ground.present().first_hole(it.start, it.end).is_none())
-        })
-    }
-
     /// The next fetch that a request for `parts` needs before its answer may begin; `None` when none is, or it is
     /// under way.
     pub(super) fn open_for(&self, parts: &[RangeSpec]) -> Option<Next> {
@@ -267,6 +259,14 @@ impl Fill {
     pub(super) fn is_verified(&self) -> bool {
         matches!(self.state.borrow().phase, Phase::Verified)
     }
+}
+
+/// Whether an answer to a request for `parts` (none: for all) may begin.
+pub(super) fn opening(state: &State, parts: &[RangeSpec]) -> Opening {
+    state.opening(parts.is_empty(), |size, ground| {
+        let mut ranges = parts.iter().filter_map(|part| part.resolve(size));
+        ranges.all(|it| ground.present().first_hole(it.start, it.end).is_none())
+    })
 }
 
 /// How much of the blob is here: 0 to 1.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::catch_up::{hash_up_to, unreadable};
 use super::error::FillError;
 use super::fetcher::{self, Feed, carry_out, settle};
+use super::fill::opening;
 use super::past::Past;
 use super::seat::Seat;
 use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
@@ -70,15 +71,15 @@ impl Joined {
         let fill = self.seat.fill();
         let mut states = fill.state().subscribe();
         loop {
-            let opening = {
+            let past = {
                 let state = states.borrow_and_update();
-                match fill.opening(&state, &self.parts) {
+                match opening(&state, &self.parts) {
                     Opening::Ready(size) => return Ok(size),
                     Opening::Ended => Some(ending(&state)?),
                     Opening::Wait => None,
                 }
             };
-            if let Some((kind, size)) = opening {
+            if let Some((kind, size)) = past {
                 self.strayed.because_of(kind);
                 return match size {
                     Some(size) => Ok(size),
@@ -247,7 +248,7 @@ impl Follower {
     async fn go_past(
         &mut self,
         kind: StoreErrorKind,
-        hashed: Option<Verifier>,
+        hashed: Option<Box<Verifier>>,
     ) -> Result<(), FillError> {
         let joined = &self.place.joined;
         joined.strayed.because_of(kind);
@@ -260,7 +261,8 @@ impl Follower {
         let mut hash = None;
         if self.guarded {
             let hashed = hashed.filter(|hash| hash.hashed() <= at);
-            hash = hashed.or_else(|| Verifier::of(fill.digest()));
+            hash = hashed.map(|hash| *hash);
+            hash = hash.or_else(|| Verifier::of(fill.digest()));
         }
         if let (Some(hash), Some(source)) = (&mut hash, &source) {
             hash_up_to(source, hash, at).await?;
@@ -273,7 +275,7 @@ impl Follower {
 
 enum Look {
     Read(Source, ByteRange),
-    Past(StoreErrorKind, Option<Verifier>),
+    Past(StoreErrorKind, Option<Box<Verifier>>),
     Ask,
     Wait,
 }

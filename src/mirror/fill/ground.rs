@@ -370,3 +370,6 @@ pub(super) fn first_ask(part: RangeSpec, measures: &Measures) -> RangeSpec {
         RangeSpec::Suffix(length) => RangeSpec::Suffix(length),
     }
 }
+
+#[cfg(test)]
+mod tests;

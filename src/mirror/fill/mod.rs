@@ -41,6 +41,7 @@ mod catch_up;
 mod error;
 mod fetch;
 mod fetcher;
+#[expect(clippy::module_inception)]
 mod fill;
 mod follower;
 mod ground;

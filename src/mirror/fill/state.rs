@@ -34,7 +34,7 @@ pub(super) enum Ending {
     Past {
         error: StoreError,
         /// The hash of the bytes up to where the fill had hashed.
-        hashed: Option<Verifier>,
+        hashed: Option<Box<Verifier>>,
     },
 }
 
@@ -251,3 +251,6 @@ impl State {
         self.turns
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod breaks;
 mod fills;
+mod parts;
 mod rights;
 mod tags;
 mod torture;

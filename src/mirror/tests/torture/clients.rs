@@ -60,7 +60,7 @@ fn wishes(dice: &Dice, size: u64) -> Vec<RangeSpec> {
     match dice.below(10) {
         0..5 => Vec::new(),
         5..8 => vec![spec()],
-        _ => (0..1 + dice.below(12)).map(|_| spec()).collect(),
+        _ => (0..=dice.below(12)).map(|_| spec()).collect(),
     }
 }
 

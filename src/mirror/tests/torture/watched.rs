@@ -25,16 +25,19 @@ impl Violations {
     }
 }
 
+/// From which operation on the disk fails, and how.
+pub(super) type Breaks = Option<(u64, StoreErrorKind)>;
+
 /// One process's way to the disk.
 pub(super) struct Life {
     pub(super) killed: AtomicBool,
     /// The number of the first operation that fails, and how it and all after it do.
-    pub(super) breaks: Option<(u64, StoreErrorKind)>,
+    pub(super) breaks: Breaks,
     operations: AtomicU64,
 }
 
 impl Life {
-    pub(super) fn new(breaks: Option<(u64, StoreErrorKind)>) -> Arc<Self> {
+    pub(super) fn new(breaks: Breaks) -> Arc<Self> {
         Arc::new(Self {
             killed: AtomicBool::new(false),
             breaks,
