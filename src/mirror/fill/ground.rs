@@ -43,8 +43,7 @@ impl Claim {
             return took < SOON && ahead <= measures.near_at_first;
         }
         // ahead / (brought / took) <= SOON, without a division.
-        let needs = u128::from(ahead) * took.as_micros();
-        needs <= u128::from(self.brought) * SOON.as_micros()
+        u128::from(ahead) * took.as_micros() <= u128::from(self.brought) * SOON.as_micros()
     }
 }
 
@@ -147,7 +146,11 @@ impl Ground {
         self.opening = None;
         let size = self.size.unwrap_or(u64::MAX);
         let hole = self.present.first_hole(start, end.min(size));
-        let stretch = hole.unwrap_or(ByteRange::new(start, start));
+        let mut stretch = hole.unwrap_or(ByteRange::new(start, start));
+        if self.halted {
+            let end = stretch.start.saturating_add(self.measures.window);
+            stretch.end = stretch.end.min(end);
+        }
         self.stake(id, stretch, now);
         stretch
     }
@@ -160,12 +163,9 @@ impl Ground {
         now: Instant,
     ) -> Option<(FetchId, ByteRange)> {
         let size = self.size?;
-        if self.opening.is_some() {
-            // It has told the size, and claims its stretch in a moment.
-            return None;
-        }
         let most = if self.sequential { 1 } else { MOST_FETCHES };
-        if self.claims.len() >= most {
+        // Until the opening fetch has landed, nobody knows what it brings.
+        if self.claims.len() >= most || self.opening.is_some() {
             return None;
         }
         if self.sequential {
@@ -182,15 +182,11 @@ impl Ground {
             };
             let at = gap.start;
             if let Some(claim) = self.claims.iter_mut().find(|it| it.stretch.contains(at)) {
-                if claim.arrives_soon(at, now, &self.measures) {
+                if at < claim.reserved || claim.arrives_soon(at, now, &self.measures) {
                     continue;
                 }
                 // That fetch ends here; what lies behind our stretch it, or another, goes on with.
-                let cut = (at - at % self.measures.unit).max(claim.reserved);
-                claim.stretch.end = cut;
-                if cut > at {
-                    continue;
-                }
+                claim.stretch.end = (at - at % self.measures.unit).max(claim.reserved);
             }
             let following = ranges.clone().skip(nth + 1);
             let stretch = self.lay(at, range, size, wanted.whole, following);

@@ -135,12 +135,12 @@ fn a_small_blob_is_answered_whole_when_its_digest_matches() {
         state.phase = Phase::Verified;
         assert!(matches!(opening(&state, true), Opening::Ready(_)), "{size}");
     }
-    let mut larger = state(HELD + 1, &[]);
-    larger.confirmed = true;
-    assert!(matches!(
-        larger.opening(true, parts_are_here(false)),
-        Opening::Ready(_)
-    ));
+    for (present, ready) in [(&[][..], false), (&[(1, 2)], false), (&[(0, 1)], true)] {
+        let mut larger = state(HELD + 1, present);
+        larger.confirmed = true;
+        let opening = larger.opening(true, parts_are_here(false));
+        assert_eq!(matches!(opening, Opening::Ready(_)), ready, "{present:?}");
+    }
 }
 
 #[test]
