@@ -51,6 +51,31 @@ pub(crate) struct Download {
     reader: BufReader<TcpStream>,
 }
 
+/// A request that is on its way.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    method: String,
+    target: String,
+    reader: BufReader<TcpStream>,
+}
+
+impl Asked {
+    /// Reads the head of the answer.
+    pub(crate) async fn answered(mut self) -> Download {
+        let (method, target) = (&self.method, &self.target);
+        let head = Head::read(&mut self.reader);
+        match within("the head of an answer", PATIENCE, head).await {
+            Ok(Some(head)) => {
+                let body = Incoming::of_response(&head, method);
+                let reader = self.reader;
+                Download { head, body, reader }
+            }
+            Ok(None) => panic!("{method} {target}: closed without an answer"),
+            Err(error) => panic!("{method} {target}: {error}"),
+        }
+    }
+}
+
 /// Sends a request and reads the head of the answer.
 pub(crate) async fn send(
     to: SocketAddr,
@@ -59,6 +84,17 @@ pub(crate) async fn send(
     fields: &[(&str, &str)],
     body: &[u8],
 ) -> Download {
+    ask(to, method, target, fields, body).await.answered().await
+}
+
+/// Sends a request.
+pub(crate) async fn ask(
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+    body: &[u8],
+) -> Asked {
     let (host, length) = (to.to_string(), body.len().to_string());
     let mut head = Head {
         start: format!("{method} {target} HTTP/1.1"),
@@ -81,15 +117,14 @@ pub(crate) async fn send(
         let mut stream = TcpStream::connect(to).await?;
         stream.write_all(&head.bytes()).await?;
         stream.write_all(body).await?;
-        let mut reader = BufReader::with_capacity(64 * 1024, stream);
-        Ok::<_, std::io::Error>((Head::read(&mut reader).await?, reader))
+        Ok::<_, std::io::Error>(BufReader::with_capacity(64 * 1024, stream))
     };
-    match within("the head of an answer", PATIENCE, exchange).await {
-        Ok((Some(head), reader)) => {
-            let body = Incoming::of_response(&head, method);
-            Download { head, body, reader }
-        }
-        Ok((None, _)) => panic!("{method} {target}: closed without an answer"),
+    match within("a request sent", PATIENCE, exchange).await {
+        Ok(reader) => Asked {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            reader,
+        },
         Err(error) => panic!("{method} {target}: {error}"),
     }
 }
