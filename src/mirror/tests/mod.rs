@@ -2,7 +2,9 @@
 
 mod breaks;
 mod fills;
+mod leaving;
 mod parts;
+mod resume;
 mod rights;
 mod tags;
 mod torture;
