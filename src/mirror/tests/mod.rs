@@ -4,6 +4,7 @@ mod breaks;
 mod fills;
 mod leaving;
 mod parts;
+mod past;
 mod resume;
 mod rights;
 mod tags;
