@@ -298,7 +298,7 @@ pub(crate) fn policy() -> FillPolicy {
         finish: true,
         finish_share: 0.5,
         answer_within: Duration::from_secs(25),
-        max_age: Duration::from_secs(3600),
+        max_age: Duration::from_hours(1),
         max_bytes: u64::MAX,
         measures: Measures::default(),
     }

@@ -115,7 +115,9 @@ async fn at_most_four_fetches_bring_one_blob_at_once() {
         let read = readers.remove(0).await;
         assert!(read == cut(&bytes, ranges[under_way - 4]));
     }
-    gates.iter().for_each(|gate| gate.add_permits(1));
+    for gate in &gates {
+        gate.add_permits(1);
+    }
     for (read, range) in join_all(readers).await.iter().zip(&ranges[4..]) {
         assert!(read == cut(&bytes, *range));
     }
