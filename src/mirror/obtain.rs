@@ -103,7 +103,7 @@ impl Mirror {
         if !digest.is_verifiable() {
             return Err(MirrorError::Unverifiable(digest.clone()));
         }
-        Ok(self.store.open(digest)?)
+        Ok(self.fills.content(digest))
     }
 
     pub(super) async fn obtain(
@@ -139,7 +139,7 @@ impl Mirror {
         parts: &[RangeSpec],
     ) -> Result<Option<Answer<Blob>>, MirrorError> {
         let link = &fetcher.link;
-        let (joined, outcome, own) = match self.fills.enter(fetcher, parts.is_empty())? {
+        let (joined, outcome, own) = match self.fills.enter(fetcher, parts.is_empty()) {
             Entered::Began(seat) => (Joined::new(seat, parts, true), Outcome::Miss, true),
             Entered::Joined(seat) => {
                 let own = seat.fill().link() == link;

@@ -62,6 +62,11 @@ impl MemoryStore {
         content.insert(digest.clone(), Content::new(rotten, size));
     }
 
+    /// As if the disk had changed a bit of what an unfinished fill left.
+    pub(crate) fn rot_unfinished(&self, digest: &Digest, at: usize) {
+        self.kept.lock().unfinished[digest].bytes.write()[at] ^= 1;
+    }
+
     /// As if the catalog had been lost while the content stayed.
     pub(crate) fn lose_catalog(&self) {
         self.records.lock().clear();

@@ -67,18 +67,14 @@ impl Fills {
     ///
     /// The store is asked with the table locked: a fill commits before it leaves the table, so a digest that
     /// is in no fill here and not content there is truly absent.
-    pub(in crate::mirror) fn enter(
-        &self,
-        fetcher: &Fetcher,
-        whole: bool,
-    ) -> Result<Entered, StoreError> {
+    pub(in crate::mirror) fn enter(&self, fetcher: &Fetcher, whole: bool) -> Entered {
         let digest = &fetcher.link.digest;
         let mut table = self.table.lock();
         if let Some(fill) = table.get(digest) {
-            return Ok(Entered::Joined(Seat::take(fill, whole)));
+            return Entered::Joined(Seat::take(fill, whole));
         }
-        if let Some(content) = self.store.open(digest)? {
-            return Ok(Entered::Content(content));
+        if let Some(content) = self.content(digest) {
+            return Entered::Content(content);
         }
         if let Some(wait) = self.quarantine.held(&fetcher.link, Instant::now()) {
             return Ok(Entered::Held(wait));
@@ -86,7 +82,15 @@ impl Fills {
         let fill = Arc::new(Fill::new(fetcher.clone()));
         table.insert(digest.clone(), Arc::clone(&fill));
         self.count(&table);
-        Ok(Entered::Began(Seat::take(&fill, whole)))
+        Entered::Began(Seat::take(&fill, whole))
+    }
+
+    /// The content of `digest`. What cannot be opened is as good as absent: upstream has it still (invariant 6).
+    pub(in crate::mirror) fn content(&self, digest: &Digest) -> Option<Content> {
+        self.store.open(digest).unwrap_or_else(|error| {
+            tracing::error!(%digest, %error, "content cannot be opened");
+            None
+        })
     }
 
     /// Takes a fill out, after its commit or its end, when its file is in order.

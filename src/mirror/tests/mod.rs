@@ -2,7 +2,10 @@
 
 mod breaks;
 mod fills;
+mod leaving;
 mod parts;
+mod past;
+mod resume;
 mod rights;
 mod tags;
 mod torture;

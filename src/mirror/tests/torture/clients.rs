@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::dice::Dice;
@@ -21,22 +22,39 @@ pub(super) struct Truth {
     pub(super) parts_are_right: bool,
     /// Nobody may see an error.
     pub(super) must_succeed: bool,
+    /// Nobody dawdles: for real time.
+    pub(super) hasty: bool,
     pub(super) dice: Dice,
     pub(super) violations: Violations,
+}
+
+impl Truth {
+    /// Lets some time pass, below so many milliseconds.
+    async fn dawdle(&self, most: u64) {
+        if self.hasty {
+            for _ in 0..self.dice.below(20) {
+                yield_now().await;
+            }
+        } else {
+            sleep(Duration::from_millis(self.dice.below(most))).await;
+        }
+    }
 }
 
 /// One client's visit, from its coming to its end.
 pub(super) async fn visit(mirror: Arc<Mirror>, truth: Truth) {
     let dice = &truth.dice;
-    sleep(Duration::from_millis(dice.below(400))).await;
+    truth.dawdle(400).await;
     let size = truth.blob.len() as u64;
     let parts = wishes(dice, size);
     let leaves_at = dice.happens(25).then(|| dice.below(size + 1));
     if leaves_at == Some(0) && dice.happens(50) {
         // Gone before the answer.
         let origin = origin("a");
-        let asking = mirror.blob(&origin, &truth.digest, &parts);
-        let _ = tokio::time::timeout(Duration::from_millis(dice.below(50)), asking).await;
+        tokio::select! {
+            _ = mirror.blob(&origin, &truth.digest, &parts) => {}
+            () = truth.dawdle(50) => {}
+        }
         return;
     }
     match mirror.blob(&origin("a"), &truth.digest, &parts).await {
@@ -106,7 +124,7 @@ async fn read(blob: &Blob, parts: &[RangeSpec], leaves_at: Option<u64>, truth: &
             return;
         }
         if truth.dice.happens(10) {
-            sleep(Duration::from_millis(truth.dice.below(300))).await;
+            truth.dawdle(300).await;
         }
         let most = usize::try_from(1 + truth.dice.below(30_000)).unwrap();
         match follower.next(most).await {

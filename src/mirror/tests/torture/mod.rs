@@ -5,6 +5,7 @@
 
 mod clients;
 mod dice;
+mod threads;
 mod watched;
 mod wild;
 
@@ -147,12 +148,14 @@ fn run(seed: u64) -> Vec<String> {
             digest: digest.clone(),
             parts_are_right: schedule.moods.honest(),
             must_succeed: schedule.moods.calm(),
+            hasty: false,
             dice: dice.clone(),
             violations: violations.clone(),
         };
         runtime.block_on(async {
             let mirror = engine(&schedule, store, upstream);
-            let living = live(Arc::clone(&mirror), truth);
+            let clients = 1 + dice.below(6);
+            let living = live(Arc::clone(&mirror), truth, clients, FOR_EVER);
             match killed {
                 Some(after) => drop(timeout(*after, living).await),
                 None => living.await,
@@ -200,9 +203,8 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
     })
 }
 
-/// One process's life: clients come and go, and then all fills come to rest.
-async fn live(mirror: Arc<Mirror>, truth: Truth) {
-    let clients = 1 + truth.dice.below(6);
+/// One process's life: so many clients come and go, and then all fills come to rest; nothing takes `for_ever`.
+async fn live(mirror: Arc<Mirror>, truth: Truth, clients: u64, for_ever: Duration) {
     let mut visits: JoinSet<_> = (0..clients)
         .map(|_| visit(Arc::clone(&mirror), truth.clone()))
         .collect();
@@ -213,7 +215,7 @@ async fn live(mirror: Arc<Mirror>, truth: Truth) {
             }
         }
     };
-    if timeout(FOR_EVER, all).await.is_err() {
+    if timeout(for_ever, all).await.is_err() {
         truth.violations.add("a client waits for ever");
         return;
     }
@@ -222,7 +224,7 @@ async fn live(mirror: Arc<Mirror>, truth: Truth) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    if timeout(FOR_EVER, rest).await.is_err() {
+    if timeout(for_ever, rest).await.is_err() {
         truth.violations.add("a fill never comes to rest");
     }
 }
