@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -35,8 +36,11 @@ use crate::upstream::{
     Settings, Timeouts,
 };
 
-/// Threads that fetch, hash and write. Those that serve are as many as the machine has cores.
-const FETCH_THREADS: usize = 2;
+/// Threads that fetch, hash and write: half as many as the machine has cores. Those that serve are as many as those.
+/// More would only wake each other.
+fn fetch_threads() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
 
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -100,7 +104,7 @@ impl App {
     pub fn build(config: &Config) -> Result<Self, AppError> {
         let metrics = MetricRegistry::new();
         let fetch_runtime = Builder::new_multi_thread()
-            .worker_threads(FETCH_THREADS)
+            .worker_threads(fetch_threads())
             .thread_name("fetch")
             .enable_all()
             .build()?;

@@ -74,8 +74,7 @@ impl Mirror {
             .ok()
             .map(|fetcher| self.fills.enter(&fetcher, true));
         match began {
-            Some(Ok(Entered::Began(seat))) => ahead(&seat),
-            Some(Err(error)) => tracing::warn!(%error, "nothing is fetched ahead"),
+            Some(Entered::Began(seat)) => ahead(&seat),
             // It is here, under way, or not to be had now: nobody waits for it.
             _ => {}
         }

@@ -18,6 +18,9 @@ use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
 use crate::upstream::{BlobBody, ErrorKind, UpstreamError};
 
+/// What comes first may come in one large piece, but is handed out in a small one.
+const FIRST_PIECE: usize = 16 * 1024;
+
 /// One fetch. Dropped without an end, it gives its stretch and the hash back and lets the fill go on without it.
 pub(super) struct Fetch {
     fill: Arc<Fill>,
@@ -239,9 +242,16 @@ impl Fetch {
             let Some(chunk) = next else {
                 return self.ended_at(at, reach);
             };
-            let chunk = chunk?;
-            let room = self.take(at, chunk.clone(), reach)?;
-            at += chunk.len() as u64;
+            let mut chunk = chunk?;
+            if self.written == 0 && chunk.len() > FIRST_PIECE {
+                // Nobody waits for more than the first bytes.
+                self.take(at, chunk.split_to(FIRST_PIECE), reach)?;
+                at += FIRST_PIECE as u64;
+                self.publish();
+            }
+            let length = chunk.len() as u64;
+            let room = self.take(at, chunk, reach)?;
+            at += length;
             if self.unpublished() >= self.measures().publish_every {
                 self.publish();
             }

@@ -77,7 +77,7 @@ impl Fills {
             return Entered::Content(content);
         }
         if let Some(wait) = self.quarantine.held(&fetcher.link, Instant::now()) {
-            return Ok(Entered::Held(wait));
+            return Entered::Held(wait);
         }
         let fill = Arc::new(Fill::new(fetcher.clone()));
         table.insert(digest.clone(), Arc::clone(&fill));
