@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::fill::{Entered, Feed, ahead};
+use super::fills::{Entered, Feed, ahead};
 use super::{HeldManifest, Mirror};
 use crate::oci::{Manifest, ManifestKind};
 use crate::store::{Link, Role, Unfinished};

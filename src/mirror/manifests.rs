@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fill::{Feed, FillError};
+use super::fills::{Feed, FillError};
 use super::{Answer, Blob, Mirror, MirrorError, Outcome};
 use crate::oci::{Digest, Manifest, ManifestKind, MediaType, Reference, Verifier};
 use crate::store::{Link, Origin, RecordKey, Role};

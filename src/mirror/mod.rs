@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
 //! | `ahead` | fills that no client waits for |
-//! | `fill/` | one download, its followers, its end |
+//! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
 //! | `resolve` | a tag: record, freshness, one question to upstream |
 //! | `listings` | tags and catalog, relayed |
@@ -17,7 +17,7 @@
 mod ahead;
 mod clock;
 mod error;
-mod fill;
+mod fills;
 mod flight;
 mod freshness;
 mod listings;
@@ -37,7 +37,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
-use self::fill::{Fills, Lanes};
+use self::fills::{Fills, Lanes};
 use self::flight::Flights;
 use self::resolve::Resolved;
 use crate::oci::Digest;
@@ -46,7 +46,7 @@ use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fill::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
+pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
 pub use freshness::TagPolicy;
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;

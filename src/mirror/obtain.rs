@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::fill::{Entered, Feed, Fetcher, FillError, Joined};
+use super::fills::{Entered, Feed, Fetcher, FillError, Joined};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
 use crate::store::{Content, Link, Origin, Role, StoreError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fill::Feed;
+use super::fills::Feed;
 use super::freshness::{Freshness, freshness};
 use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
 use crate::oci::{Digest, Manifest, Reference};

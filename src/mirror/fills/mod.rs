@@ -41,7 +41,6 @@ mod catch_up;
 mod error;
 mod fetch;
 mod fetcher;
-#[expect(clippy::module_inception)]
 mod fill;
 mod follower;
 mod ground;
