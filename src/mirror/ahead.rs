@@ -69,14 +69,10 @@ impl Mirror {
             Role::Blob => Feed::Blob,
             Role::Manifest => Feed::Manifest,
         };
-        let began = self
-            .fetcher(link, feed)
-            .ok()
-            .map(|fetcher| self.fills.enter(&fetcher, true));
-        match began {
-            Some(Entered::Began(seat)) => ahead(&seat),
-            // It is here, under way, or not to be had now: nobody waits for it.
-            _ => {}
+        let fetcher = self.fetcher(link, feed);
+        // Else it is here, under way, or not to be had now: nobody waits for it.
+        if let Ok(Entered::Began(seat)) = fetcher.map(|it| self.fills.enter(&it, true)) {
+            ahead(&seat);
         }
     }
 }

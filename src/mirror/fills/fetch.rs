@@ -1,12 +1,15 @@
 //! One fetch of a fill: a task on the fetch runtime that brings one stretch: receive, write and hash in one place.
 
+mod answer;
+
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use futures_util::stream::StreamExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use self::answer::reach;
 use super::error::FillError;
 use super::fetcher::{Fetcher, carry_out, settle};
 use super::fill::{Fill, Next};
@@ -16,7 +19,7 @@ use super::patience::Patience;
 use super::state::Ending;
 use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
-use crate::upstream::{BlobBody, ErrorKind, UpstreamError};
+use crate::upstream::BlobBody;
 
 /// What comes first may come in one large piece, but is handed out in a small one.
 const FIRST_PIECE: usize = 16 * 1024;
@@ -126,88 +129,6 @@ impl Fetch {
         self.learn_size_elsewhere(body.size).await?;
         self.land(&body, part)?;
         self.receive(&mut body).await
-    }
-
-    /// What to ask upstream for.
-    fn part(&self) -> Option<RangeSpec> {
-        let Some(stretch) = self.stretch else {
-            return self.part;
-        };
-        let state = self.fill.state().borrow();
-        let to_the_end = state.ground.size() == Some(stretch.end);
-        match stretch.start {
-            _ if state.ground.is_sequential() => None,
-            0 if to_the_end => None,
-            start if to_the_end => Some(RangeSpec::From(start)),
-            start => Some(RangeSpec::FromTo(start, stretch.end.saturating_sub(1))),
-        }
-    }
-
-    /// A first request for what lies outside of the blob learns at least its size: an answer too.
-    fn outside(&self, error: UpstreamError) -> Result<(), FillError> {
-        match error.kind() {
-            ErrorKind::Unsatisfiable { size } if self.stretch.is_none() => self.learn(Some(*size)),
-            _ => Err(error.into()),
-        }
-    }
-
-    /// Upstream has answered: it is there, and told the size perhaps.
-    fn learn(&self, size: Option<u64>) -> Result<(), FillError> {
-        let mut learnt = Ok(());
-        self.fill.state().send_if_modified(|state| {
-            let news = !state.confirmed || state.ground.size().is_none();
-            learnt = size.map_or(Ok(()), |size| state.ground.learn_size(size));
-            state.confirmed |= learnt.is_ok();
-            news
-        });
-        learnt.map_err(|before| FillError::SizeChanged {
-            before,
-            now: size.unwrap_or_default(),
-        })
-    }
-
-    /// A size that the answer does not tell is asked for: or no client got a byte before the last has come.
-    async fn learn_size_elsewhere(&self, told: Option<u64>) -> Result<(), FillError> {
-        if told.is_some() || self.fill.state().borrow().ground.size().is_some() {
-            return Ok(());
-        }
-        let (registry, link) = (&self.fetcher().registry, self.fill.link());
-        let head = registry.head_blob(&link.origin.repository, &link.digest);
-        match head.await {
-            Ok(head) => self.learn(Some(head.size)),
-            // The end of the stream will tell.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Fits what upstream sends to what may be written.
-    fn land(&mut self, body: &BlobBody, part: Option<RangeSpec>) -> Result<(), FillError> {
-        self.learn(body.size)?;
-        let reach = reach(body);
-        let ignored = part.is_some_and(|part| ignores(part, body.offset, reach));
-        let asked_until = match part {
-            Some(RangeSpec::FromTo(_, last)) if !ignored => last.saturating_add(1),
-            _ => u64::MAX,
-        };
-        let (id, now) = (self.id, Instant::now());
-        let mut landed = self.stretch;
-        // Told to the followers: some of them may need another fetch than this one.
-        self.fill.state().send_modify(|state| {
-            let ground = &mut state.ground;
-            landed = Some(match self.stretch {
-                None => {
-                    let landed = ground.land(id, body.offset, reach.min(asked_until), now);
-                    let over = ignored.then(|| ground.start_over(id)).flatten();
-                    over.unwrap_or(landed)
-                }
-                Some(stretch) if ignored => ground.start_over(id).unwrap_or(stretch),
-                Some(stretch) => stretch,
-            });
-        });
-        if let Some(stretch) = landed {
-            self.go_to(stretch);
-        }
-        Ok(())
     }
 
     fn go_to(&mut self, stretch: ByteRange) {
@@ -373,20 +294,6 @@ impl Drop for Fetch {
             self.fill.lost_one();
         }
         settle(&self.fill);
-    }
-}
-
-/// The end of what a body brings; beyond all bounds when upstream does not tell.
-fn reach(body: &BlobBody) -> u64 {
-    body.end.or(body.size).unwrap_or(u64::MAX)
-}
-
-/// Whether upstream sent the whole though it was asked for `part`.
-fn ignores(part: RangeSpec, offset: u64, reach: u64) -> bool {
-    match part {
-        RangeSpec::From(start) => offset < start,
-        RangeSpec::FromTo(start, last) => offset < start || reach > last.saturating_add(1),
-        RangeSpec::Suffix(length) => offset == 0 && reach > length,
     }
 }
 

@@ -27,7 +27,7 @@
 //! | `state` | what followers see, and the line for fetches |
 //! | `fill` | one fill; what is next for it |
 //! | `fetcher` | carrying that out: begin, settle, close, keep, end |
-//! | `fetch` | one fetch: ask, receive, write, hash, publish |
+//! | `fetch/` | one fetch: ask, receive, write, hash, publish |
 //! | `catch_up` | hashing what came out of order |
 //! | `work` | the file and the hash at rest; when progress is noted |
 //! | `table`, `seat` | all fills; a request's part in one |
