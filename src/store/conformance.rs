@@ -8,6 +8,8 @@ mod fills;
 use std::error::Error;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Content, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError, StoreErrorKind,
 };
@@ -27,6 +29,7 @@ const CASES: &[Case] = &[
         partial_is_invisible_until_commit,
     ),
     ("a_sparse_partial_reads_back", a_sparse_partial_reads_back),
+    ("pieces_are_written_one_after_the_other", pieces_are_written),
     ("what_is_set_aside_is_absent", what_is_set_aside_is_absent),
     (
         "a_proof_of_other_bytes_is_refused",
@@ -152,6 +155,25 @@ fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
         "tail differs",
     )?;
     partial.write_at(0, b"head.....")?;
+    ensure(
+        read(&partial.source(), bytes.len())? == bytes,
+        "bytes differ",
+    )?;
+    partial.commit(&proof)?;
+    Ok(())
+}
+
+fn pieces_are_written(store: &dyn Store) -> Outcome {
+    // More of them than the kernel takes at once, and empty ones among them.
+    let piece = |nth: u32| Bytes::from(nth.to_string().repeat(nth as usize % 4));
+    let pieces: Vec<_> = (0..3000).map(piece).collect();
+    let bytes = pieces.concat();
+    let proof = proof(&bytes)?;
+    let partial = store.begin(proof.digest())?.partial;
+    let (head, tail) = pieces.split_at(2000);
+    let middle: usize = head.iter().map(Bytes::len).sum();
+    partial.write_pieces_at(middle as u64, tail)?;
+    partial.write_pieces_at(0, head)?;
     ensure(
         read(&partial.source(), bytes.len())? == bytes,
         "bytes differ",

@@ -1,5 +1,7 @@
 //! Unverified bytes: their own type, and the proof that makes them content.
 
+use bytes::Bytes;
+
 use super::{Content, Progress, Source, StoreError, StoreErrorKind};
 use crate::oci::{Digest, Verified};
 
@@ -13,6 +15,15 @@ use crate::oci::{Digest, Verified};
 pub trait Partial: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Writes all of `pieces`, one after the other, from `offset` on.
+    fn write_pieces_at(&self, mut offset: u64, pieces: &[Bytes]) -> Result<(), StoreError> {
+        for piece in pieces {
+            self.write_at(offset, piece)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
 
     /// Whether there seems to be room for `bytes` more: told before they are asked for, so that what cannot be kept is
     /// not begun. No promise: others write, too.

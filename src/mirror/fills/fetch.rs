@@ -1,15 +1,18 @@
 //! One fetch of a fill: a task on the fetch runtime that brings one stretch: receive, write and hash in one place.
 
 mod answer;
+mod batch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use futures_util::stream::StreamExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::answer::reach;
+use self::batch::Batch;
 use super::error::FillError;
 use super::fetcher::{Fetcher, carry_out, settle};
 use super::fill::{Fill, Next};
@@ -19,10 +22,16 @@ use super::patience::Patience;
 use super::state::Ending;
 use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
-use crate::upstream::BlobBody;
+use crate::upstream::{BlobBody, UpstreamError};
 
 /// What comes first may come in one large piece, but is handed out in a small one.
 const FIRST_PIECE: usize = 16 * 1024;
+
+/// Followers are told of small pieces together, after this time at the latest.
+const TOLD_EVERY: Duration = Duration::from_millis(2);
+
+/// A piece of a body, or why there is none.
+type Piece = Result<Bytes, UpstreamError>;
 
 /// One fetch. Dropped without an end, it gives its stretch and the hash back and lets the fill go on without it.
 pub(super) struct Fetch {
@@ -33,10 +42,16 @@ pub(super) struct Fetch {
     part: Option<RangeSpec>,
     /// Where the next byte goes, and where the stretch ends; unknown to the first fetch until it is answered.
     stretch: Option<ByteRange>,
+    /// What came before there and is not written yet.
+    batch: Batch,
     /// Bytes before this are known to the followers.
     published: u64,
     /// Bytes written so far.
     written: u64,
+    /// When the followers were told of something last.
+    told: Option<Instant>,
+    /// Upstream has answered, and the followers have not been told.
+    landed: bool,
     /// The hash, while this fetch brings the prefix.
     carried: Option<Verifier>,
     ended: bool,
@@ -60,7 +75,10 @@ impl Fetch {
             part,
             stretch,
             published: stretch.map_or(0, |it| it.start),
+            batch: Batch::default(),
             written: 0,
+            told: None,
+            landed: false,
             carried: None,
             ended: false,
         };
@@ -97,7 +115,7 @@ impl Fetch {
             let Err(error) = self.download().await else {
                 return Ok(());
             };
-            self.publish();
+            self.publish()?;
             let (at, brought) = (self.stretch.map(|it| it.start), self.written - before);
             let confirmed = self.fill.state().borrow().confirmed;
             let Some(pause) = patience.pause(&error, brought, confirmed) else {
@@ -153,14 +171,7 @@ impl Fetch {
     async fn receive(&mut self, body: &mut BlobBody) -> Result<(), FillError> {
         let (mut at, reach) = (body.offset, reach(body));
         loop {
-            let next = if let Some(ready) = body.stream.next().now_or_never() {
-                ready
-            } else {
-                // About to wait: the followers get what is here first.
-                self.publish();
-                body.stream.next().await
-            };
-            let Some(chunk) = next else {
+            let Some(chunk) = self.next_piece(body).await? else {
                 return self.ended_at(at, reach);
             };
             let mut chunk = chunk?;
@@ -168,13 +179,13 @@ impl Fetch {
                 // Nobody waits for more than the first bytes.
                 self.take(at, chunk.split_to(FIRST_PIECE), reach)?;
                 at += FIRST_PIECE as u64;
-                self.publish();
+                self.publish()?;
             }
             let length = chunk.len() as u64;
             let room = self.take(at, chunk, reach)?;
             at += length;
-            if self.unpublished() >= self.measures().publish_every {
-                self.publish();
+            if self.untold() >= self.measures().publish_every {
+                self.publish()?;
             }
             if !room {
                 // The end of the stream, if this was it, must be seen, or the connection is not used again.
@@ -184,8 +195,23 @@ impl Fetch {
         }
     }
 
-    /// Writes and hashes what of `chunk`, which stands at `at`, lies in our stretch; goes on in the next hole where
-    /// the stretch ends. Whether there is room for more.
+    /// The next piece of the body. Before a wait the followers get what is here, but not each small piece for itself.
+    async fn next_piece(&mut self, body: &mut BlobBody) -> Result<Option<Piece>, FillError> {
+        if let Some(ready) = body.stream.next().now_or_never() {
+            return Ok(ready);
+        }
+        if let Some(told) = self.told.filter(|_| self.untold() > 0) {
+            let soon = timeout_at(told + TOLD_EVERY, body.stream.next());
+            if let Ok(next) = soon.await {
+                return Ok(next);
+            }
+        }
+        self.publish()?;
+        Ok(body.stream.next().await)
+    }
+
+    /// Takes in what of `chunk`, which stands at `at`, lies in our stretch; goes on in the next hole where the
+    /// stretch ends. Whether there is room for more.
     fn take(&mut self, mut at: u64, mut chunk: Bytes, reach: u64) -> Result<bool, FillError> {
         while let Some(stretch) = self.stretch {
             let over = usize::try_from(stretch.start.saturating_sub(at)).unwrap_or(usize::MAX);
@@ -196,7 +222,7 @@ impl Fetch {
             let (id, to) = (self.id, at.max(stretch.start) + chunk.len() as u64);
             let end = self.fill.quietly(|state| state.ground.reserve(id, to));
             if stretch.start >= end {
-                self.publish();
+                self.publish()?;
                 match self.fill.quietly(|state| state.ground.extend(id, reach)) {
                     Some(next) => self.go_to(next),
                     None => return Ok(false),
@@ -208,12 +234,8 @@ impl Fetch {
             }
             let room = usize::try_from(end - at).unwrap_or(usize::MAX);
             let bytes = chunk.split_to(room.min(chunk.len()));
-            self.work.partial().write_at(at, &bytes)?;
-            if let Some(hash) = &mut self.carried {
-                hash.update(&bytes);
-            }
             at += bytes.len() as u64;
-            self.written += bytes.len() as u64;
+            self.batch.push(bytes);
             self.stretch = Some(ByteRange::new(at, end));
         }
         Ok(false)
@@ -221,7 +243,7 @@ impl Fetch {
 
     /// The stream ended at `at`. Of a blob of unknown size that is its size.
     fn ended_at(&mut self, at: u64, reach: u64) -> Result<(), FillError> {
-        self.publish();
+        self.publish()?;
         if reach == u64::MAX {
             return self.learn(Some(at));
         }
@@ -234,17 +256,43 @@ impl Fetch {
         })
     }
 
-    fn unpublished(&self) -> u64 {
+    /// Bytes that are here and that the followers do not know of.
+    fn untold(&self) -> u64 {
         self.stretch
             .map_or(0, |it| it.start.saturating_sub(self.published))
     }
 
-    /// Tells the followers of all bytes written so far, and notes them on disk from time to time.
-    fn publish(&mut self) {
-        let new = self.unpublished();
-        if new == 0 {
-            return;
+    /// Writes and hashes what has come, in one piece: later readers are faster on what was written so.
+    fn write(&mut self) -> Result<(), FillError> {
+        let length = self.batch.len();
+        let (Some(stretch), true) = (self.stretch, length > 0) else {
+            return Ok(());
+        };
+        let pieces = self.batch.take();
+        let written = self.work.partial();
+        if let Err(error) = written.write_pieces_at(stretch.start - length, &pieces) {
+            // Not there: nobody may be told of it.
+            self.stretch = Some(ByteRange::new(stretch.start - length, stretch.end));
+            return Err(error.into());
         }
+        if let Some(hash) = &mut self.carried {
+            for piece in &pieces {
+                hash.update(piece);
+            }
+        }
+        self.written += length;
+        Ok(())
+    }
+
+    /// Tells the followers of all bytes that came so far, and notes them on disk from time to time.
+    fn publish(&mut self) -> Result<(), FillError> {
+        self.write()?;
+        let new = self.untold();
+        if new == 0 && !self.landed {
+            return Ok(());
+        }
+        self.landed = false;
+        self.told = Some(Instant::now());
         self.published += new;
         let (id, to) = (self.id, self.published);
         let mut prefix = 0;
@@ -261,6 +309,7 @@ impl Fetch {
                 carry_out(&self.fill, Next::Hash(verifier));
             }
         }
+        Ok(())
     }
 
     fn note(&self, new: u64) {
@@ -282,7 +331,8 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        self.publish();
+        // What cannot be written is not published; that the store fails shows itself again.
+        let _ = self.publish();
         if let Some(verifier) = self.carried.take() {
             self.work.bring_home(verifier);
         }

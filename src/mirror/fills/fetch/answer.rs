@@ -33,12 +33,16 @@ impl Fetch {
 
     /// Upstream has answered: it is there, and told the size perhaps.
     pub(super) fn learn(&self, size: Option<u64>) -> Result<(), FillError> {
-        let mut learnt = Ok(());
-        self.fill.state().send_if_modified(|state| {
-            let news = !state.confirmed || state.ground.size().is_none();
-            learnt = size.map_or(Ok(()), |size| state.ground.learn_size(size));
+        let learnt = self.learn_quietly(size);
+        self.fill.state().send_modify(|_| ());
+        learnt
+    }
+
+    fn learn_quietly(&self, size: Option<u64>) -> Result<(), FillError> {
+        let learnt = self.fill.quietly(|state| {
+            let learnt = size.map_or(Ok(()), |size| state.ground.learn_size(size));
             state.confirmed |= learnt.is_ok();
-            news
+            learnt
         });
         learnt.map_err(|before| FillError::SizeChanged {
             before,
@@ -66,7 +70,7 @@ impl Fetch {
         body: &BlobBody,
         part: Option<RangeSpec>,
     ) -> Result<(), FillError> {
-        self.learn(body.size)?;
+        self.learn_quietly(body.size)?;
         let reach = reach(body);
         let ignored = part.is_some_and(|part| ignores(part, body.offset, reach));
         let asked_until = match part {
@@ -74,11 +78,9 @@ impl Fetch {
             _ => u64::MAX,
         };
         let (id, now) = (self.id, Instant::now());
-        let mut landed = self.stretch;
-        // Told to the followers: some of them may need another fetch than this one.
-        self.fill.state().send_modify(|state| {
+        let landed = self.fill.quietly(|state| {
             let ground = &mut state.ground;
-            landed = Some(match self.stretch {
+            match self.stretch {
                 None => {
                     let landed = ground.land(id, body.offset, reach.min(asked_until), now);
                     let over = ignored.then(|| ground.start_over(id)).flatten();
@@ -86,11 +88,11 @@ impl Fetch {
                 }
                 Some(stretch) if ignored => ground.start_over(id).unwrap_or(stretch),
                 Some(stretch) => stretch,
-            });
+            }
         });
-        if let Some(stretch) = landed {
-            self.go_to(stretch);
-        }
+        // To be told with the first bytes, or before the first wait: some followers may need another fetch than this.
+        self.landed = true;
+        self.go_to(landed);
         Ok(())
     }
 }
