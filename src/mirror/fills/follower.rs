@@ -2,10 +2,11 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::catch_up::{hash_up_to, unreadable};
 use super::error::FillError;
@@ -16,6 +17,9 @@ use super::seat::Seat;
 use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
 use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
 use crate::store::{Source, StoreErrorKind};
+
+/// How long a follower waits without looking whether its bytes still arrive soon.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A fill that this request takes part in, whoever began it.
 #[derive(Clone)]
@@ -237,8 +241,10 @@ impl Follower {
                 Look::Wait => {}
                 found => return Ok(found),
             }
-            if self.states.changed().await.is_err() {
-                return Err(FillError::Abandoned);
+            // Also when nothing changes: what was to arrive soon may have stalled.
+            match timeout(LOOK_AGAIN, self.states.changed()).await {
+                Ok(Err(_)) => return Err(FillError::Abandoned),
+                Ok(Ok(())) | Err(_) => {}
             }
         }
     }

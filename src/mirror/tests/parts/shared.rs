@@ -56,6 +56,17 @@ async fn pull_under_way(house: &House, bytes: &Bytes) -> (Digest, Blob, Arc<Sema
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_fetch_that_stands_still_looks_again() {
+    let (house, bytes) = (small(), noise(400 * 1024));
+    let (digest, whole, gate) = pull_under_way(&house, &bytes).await;
+    // At the pace shown so far it comes at once. Nothing comes any more, and nothing tells so.
+    assert!(read(&house, &digest, kib(300, 301)).await == cut(&bytes, kib(300, 301)));
+    assert_eq!(asked(&house, &digest), ["from 0", "part 307200-308223"]);
+    gate.add_permits(1);
+    assert!(drain_all(&whole).await.0 == bytes);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_fetch_brings_within_three_seconds_is_waited_for() {
     let (house, bytes) = (small(), noise(400 * 1024));
     let (digest, whole, gate) = pull_under_way(&house, &bytes).await;
