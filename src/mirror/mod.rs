@@ -132,6 +132,10 @@ pub struct Mirror {
 impl Mirror {
     /// Puts the engine together. It asks nothing of anybody yet.
     pub fn new(parts: Parts) -> Arc<Self> {
+        // There from the start: a counter that appears with its first event hides that one from `increase()`.
+        for name in parts.upstreams.keys() {
+            parts.metrics.mismatches.with_label_values(&[&**name]);
+        }
         Arc::new(Self {
             proofs: Flights::new(parts.fetch_runtime.clone()),
             resolutions: Flights::new(parts.fetch_runtime.clone()),

@@ -52,6 +52,8 @@ pub(super) struct Fetch {
     told: Option<Instant>,
     /// Upstream has answered, and the followers have not been told.
     landed: bool,
+    /// The download before this one broke off.
+    broken_off: bool,
     /// The hash, while this fetch brings the prefix.
     carried: Option<Verifier>,
     ended: bool,
@@ -79,6 +81,7 @@ impl Fetch {
             written: 0,
             told: None,
             landed: false,
+            broken_off: false,
             carried: None,
             ended: false,
         };
@@ -121,8 +124,8 @@ impl Fetch {
             let Some(pause) = patience.pause(&error, brought, confirmed) else {
                 return Err(error);
             };
+            self.broken_off = true;
             let fetcher = self.fetcher();
-            fetcher.fills.metrics.resumes.inc();
             tracing::info!(
                 upstream = %fetcher.link.origin.upstream, digest = %self.fill.digest(), at, %error,
                 "download broke off; going on after a pause"
@@ -146,6 +149,9 @@ impl Fetch {
         }
         self.learn_size_elsewhere(body.size).await?;
         self.land(&body, part)?;
+        if std::mem::take(&mut self.broken_off) {
+            self.fetcher().fills.metrics.resumes.inc();
+        }
         self.receive(&mut body).await
     }
 
