@@ -51,13 +51,14 @@ impl Reopening {
         work(anew)
     }
 
-    /// Whether there is room for a change.
+    /// Whether there seems to be room for a change. Where that cannot be told, the change itself will tell.
     pub(super) fn has_room(&self) -> io::Result<()> {
-        let told = rustix::fs::statvfs(&self.path)?;
-        if told.f_bavail.saturating_mul(told.f_frsize) >= ROOM {
-            return Ok(());
+        match rustix::fs::statvfs(&self.path) {
+            Ok(told) if told.f_bavail.saturating_mul(told.f_frsize) < ROOM => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
         }
-        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// Whether the disk takes writes.
@@ -79,4 +80,59 @@ fn create(path: &Path) -> Result<Database, DatabaseError> {
         let broken = StorageError::Corrupted("redb panicked".to_owned());
         Err(DatabaseError::Storage(broken))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::{ReadableDatabase, TableDefinition};
+
+    use super::*;
+
+    const TABLE: TableDefinition<'_, u32, u32> = TableDefinition::new("t");
+
+    fn put(database: &Database, key: u32) -> Result<(), Error> {
+        let write = database.begin_write()?;
+        write.open_table(TABLE)?.insert(key, key)?;
+        Ok(write.commit()?)
+    }
+
+    fn has(database: &Database, key: u32) -> Result<bool, Error> {
+        let table = database.begin_read()?.open_table(TABLE)?;
+        Ok(table.get(key)?.is_some())
+    }
+
+    #[test]
+    fn what_failed_is_opened_again_and_goes_on_from_its_last_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.redb");
+        let reopening = Reopening::open(&path).unwrap();
+        reopening.run(|it| put(it, 1)).unwrap();
+        // As redb says it after a failure, from the database that was open at first.
+        let failed = std::cell::Cell::new(0);
+        let fails_at_first = |database: &Database| {
+            failed.set(failed.get() + 1);
+            if failed.get() <= 2 {
+                return Err(Error::PreviousIo);
+            }
+            has(database, 1)
+        };
+        assert!(reopening.run(fails_at_first).unwrap());
+        assert_eq!(failed.get(), 3);
+        assert!(!path.with_extension("probe").exists());
+        reopening.run(|it| put(it, 2)).unwrap();
+        assert!(reopening.run(|it| has(it, 2)).unwrap());
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_old_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.redb");
+        let reopening = Reopening::open(&path).unwrap();
+        reopening.run(|it| put(it, 1)).unwrap();
+        // In the way of the trial.
+        fs::create_dir(path.with_extension("probe")).unwrap();
+        let failed = reopening.run(|_| Err::<(), _>(Error::PreviousIo));
+        assert!(matches!(failed, Err(Error::Io(_))), "{failed:?}");
+        assert!(reopening.run(|it| has(it, 1)).unwrap());
+    }
 }
