@@ -143,4 +143,42 @@ async fn a_disk_that_breaks_is_passed_by_and_used_again_when_it_works() {
         mirror.content().contains(&during.digest)
     })
     .await;
+    until(
+        "the right to it is remembered again",
+        PATIENCE,
+        async || right(&mirror, during).await.contains("; hit"),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_full_keeps_again_when_there_is_room_and_knows_what_it_knew() {
+    const ROOM: usize = 16 * MIB;
+    let upstream = Upstream::start(Access::Open).await;
+    let [before, during] = &blobs(&upstream.registry, 2, 3 * MIB).await[..] else {
+        panic!("two blobs");
+    };
+    let folder = TempDir::new().unwrap();
+    let _disk = Mounted::tmpfs(folder.path(), ROOM);
+    let data = folder.path().join("data");
+    let mut mirror = Plan::of(&upstream.tap).data_in(&data).start().await;
+    right(&mirror, before).await;
+    // What is known must be read from the disk.
+    mirror.stop();
+    mirror.start().await;
+    let hog = folder.path().join("hog");
+    let filled = std::fs::write(&hog, vec![1; ROOM]);
+    assert!(filled.is_err(), "the disk is not full");
+
+    bypasses(&mirror, during).await;
+    upstream.tap.forget();
+    assert!(right(&mirror, before).await.contains("; hit"));
+    assert_eq!(upstream.tap.blob_bytes(), 0);
+
+    std::fs::remove_file(&hog).unwrap();
+    right(&mirror, during).await;
+    until("it is a hit", PATIENCE, async || {
+        right(&mirror, during).await.contains("; hit")
+    })
+    .await;
 }

@@ -363,7 +363,8 @@ pub(super) fn first_ask(part: RangeSpec, measures: &Measures) -> RangeSpec {
             let end = down(first).checked_add(window);
             RangeSpec::FromTo(down(first), end.map_or(u64::MAX, |end| end - 1))
         }
-        RangeSpec::Suffix(length) => RangeSpec::Suffix(length),
+        // No bytes at all are no question: some registries answer it with a range that ends before it begins.
+        RangeSpec::Suffix(length) => RangeSpec::Suffix(length.max(1)),
     }
 }
 

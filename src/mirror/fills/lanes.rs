@@ -19,9 +19,10 @@ pub(super) struct Lane {
 impl Lanes {
     /// `all` lanes, of which at most `ahead` are for downloads that no client waits for.
     pub(in crate::mirror) fn new(all: usize, ahead: usize) -> Self {
+        let lanes = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
         Self {
-            all: Arc::new(Semaphore::new(all)),
-            ahead: Arc::new(Semaphore::new(ahead)),
+            all: lanes(all),
+            ahead: lanes(ahead),
         }
     }
 
@@ -48,6 +49,12 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn any_number_of_lanes_will_do() {
+        let lanes = Lanes::new(usize::MAX, usize::MAX);
+        assert!(lanes.lane(ready(())).now_or_never().flatten().is_some());
+    }
 
     #[tokio::test]
     async fn those_ahead_of_clients_have_few_lanes_and_lose_their_place_to_none_with_clients() {

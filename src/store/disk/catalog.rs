@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use moka::sync::Cache;
-use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use redb::{DatabaseError, Error, ReadableDatabase, TableDefinition, TableError};
 
+use super::database::Reopening;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
@@ -19,7 +20,7 @@ const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
 const LINKS_IN_MEMORY: u64 = 100_000;
 
 pub(super) struct DiskCatalog {
-    database: Database,
+    database: Reopening,
     /// Links known to be in the table: only positive answers, so it can never be stale.
     known: Cache<String, ()>,
 }
@@ -28,7 +29,7 @@ impl DiskCatalog {
     /// Opens or makes the file. One that cannot be read is put aside and begun anew: what it knew
     /// comes back from upstream.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = match create(path) {
+        let database = match Reopening::open(path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(StoreError::new(
@@ -49,7 +50,7 @@ impl DiskCatalog {
                 tracing::warn!(path = %path.display(), error = %broken, "catalog is unreadable; beginning anew");
                 fs::rename(path, &aside)
                     .map_err(|error| StoreError::io("move aside", path.display(), &error))?;
-                create(path).map_err(|error| failed("create", &error))?
+                Reopening::open(path).map_err(|error| failed("create", &error))?
             }
         };
         Ok(Self {
@@ -59,20 +60,18 @@ impl DiskCatalog {
     }
 
     pub(super) fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        let read = self
-            .database
-            .begin_read()
-            .map_err(|error| failed("read", &error))?;
-        let table = match read.open_table(RECORDS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(failed("read", &error)),
-        };
-        let value = table
-            .get(record_key(key).as_str())
-            .map_err(|error| failed("read", &error))?;
-        // A value we cannot read is a record we do not have: upstream will be asked.
-        Ok(value.and_then(|value| serde_json::from_slice(value.value()).ok()))
+        let key = record_key(key);
+        let found = self.database.run(|database| {
+            let table = match database.begin_read()?.open_table(RECORDS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            // A value we cannot read is a record we do not have: upstream will be asked.
+            let value = table.get(key.as_str())?;
+            Ok(value.and_then(|value| serde_json::from_slice(value.value()).ok()))
+        });
+        found.map_err(|error| failed("read", &error))
     }
 
     pub(super) fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
@@ -98,19 +97,15 @@ impl DiskCatalog {
         if self.known.contains_key(&key) {
             return Ok(true);
         }
-        let read = self
-            .database
-            .begin_read()
-            .map_err(|error| failed("read", &error))?;
-        let table = match read.open_table(LINKS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-            Err(error) => return Err(failed("read", &error)),
-        };
-        let found = table
-            .get(key.as_str())
-            .map_err(|error| failed("read", &error))?
-            .is_some();
+        let found = self.database.run(|database| {
+            let table = match database.begin_read()?.open_table(LINKS) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(key.as_str())?.is_some())
+        });
+        let found = found.map_err(|error| failed("read", &error))?;
         if found {
             self.known.insert(key, ());
         }
@@ -142,23 +137,17 @@ impl DiskCatalog {
 
     fn change(
         &self,
-        apply: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
+        apply: impl Fn(&redb::WriteTransaction) -> Result<(), Error>,
     ) -> Result<(), StoreError> {
-        let write = self
-            .database
-            .begin_write()
-            .map_err(|error| failed("write", &error))?;
-        apply(&write).map_err(|error| failed("write", &error))?;
-        write.commit().map_err(|error| failed("write", &error))
+        let room = self.database.has_room();
+        room.map_err(|error| StoreError::io("write", "the catalog", &error))?;
+        let changed = self.database.run(|database| {
+            let write = database.begin_write()?;
+            apply(&write)?;
+            Ok(write.commit()?)
+        });
+        changed.map_err(|error| failed("write", &error))
     }
-}
-
-/// redb panics on pages that make no sense: to us that is one more way of being unreadable.
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    std::panic::catch_unwind(|| Database::create(path)).unwrap_or_else(|_| {
-        let broken = redb::StorageError::Corrupted("redb panicked".to_owned());
-        Err(DatabaseError::Storage(broken))
-    })
 }
 
 fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {

@@ -55,6 +55,9 @@ impl FillFiles {
 
     /// The bytes that an earlier fill left, open, and how far it got; `None` unless both are here and make sense.
     pub(super) fn left(&self, boot: &str) -> Option<(File, Progress)> {
+        if !is_plain(&self.part) {
+            return None;
+        }
         let mut options = File::options();
         let file = options.read(true).write(true).open(&self.part).ok()?;
         let progress = self.progress(boot, file.metadata().ok()?.len())?;
@@ -64,7 +67,8 @@ impl FillFiles {
     /// How far the fill got whose file is `length` bytes long.
     fn progress(&self, boot: &str, length: u64) -> Option<Progress> {
         let read = |ending| {
-            let text = fs::read(self.note(ending)).ok()?;
+            let path = self.note(ending);
+            let text = fs::read(Some(path).filter(|path| is_plain(path))?).ok()?;
             Note::read(&text, &self.digest, boot)
         };
         let mut progress = joined(read(RANGES), read(SYNCED))?;
@@ -140,6 +144,12 @@ impl FillFiles {
             StoreError::new(StoreErrorKind::Io, "note", target, error.to_string())
         })
     }
+}
+
+/// Whether it is a file and nothing else that could be opened under its name: what is read through a link is not
+/// ours, and to open a pipe waits for its other end.
+fn is_plain(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.is_file())
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

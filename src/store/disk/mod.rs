@@ -19,6 +19,7 @@
 mod catalog;
 #[cfg(test)]
 mod crashes;
+mod database;
 mod fill_files;
 mod layout;
 mod note;
@@ -85,11 +86,17 @@ impl DiskStore {
 
     fn drop_broken_fills(&self) -> Result<(), StoreError> {
         for files in self.layout.fills_left()? {
-            files.remove_new()?;
             // What has become content is asked for no more.
             let done = self.layout.content(files.digest()).exists();
-            if done || files.left(&self.boot).is_none() {
-                files.remove()?;
+            let kept = !done && files.left(&self.boot).is_some();
+            let dropped = if kept {
+                files.remove_new()
+            } else {
+                files.remove()
+            };
+            if let Err(error) = dropped {
+                // No reason not to serve: a fill of this digest will go past it.
+                tracing::warn!(%error, "the rest of an unfinished download stays");
             }
         }
         Ok(())

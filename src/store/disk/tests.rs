@@ -287,3 +287,30 @@ fn only_fills_are_dropped_from_their_folder() {
     DiskStore::open(folder.path()).unwrap();
     assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
 }
+
+#[test]
+fn what_is_no_file_in_the_place_of_a_fill_is_not_opened_and_keeps_nobody_from_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let fills = folder.path().join("fills/sha256");
+    fs::create_dir_all(&fills).unwrap();
+    let (foreign, digest) = (folder.path().join("VERSION"), Digest::sha256_of(BYTES));
+    let path = |ending| fills.join(format!("{}.{ending}", digest.encoded()));
+    let note = r#"{"version":1,"upstream":"u","repository":"r","role":"blob","size":9,"wanted":true,"boot":null,"runs":[[0,1]]}"#;
+    let pipe = |path: &Path| {
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let link = |path: &Path| std::os::unix::fs::symlink(&foreign, path).unwrap();
+    let make = |path: &Path| fs::create_dir(path).unwrap();
+    for odd in [&pipe as &dyn Fn(&Path), &link, &make] {
+        for (place, beside, text) in [("part", "synced", note), ("synced", "part", "bytes")] {
+            fs::create_dir_all(&fills).unwrap();
+            odd(&path(place));
+            fs::write(path(beside), text).unwrap();
+            let store = DiskStore::open(folder.path()).unwrap();
+            assert!(store.unfinished().unwrap().is_empty());
+            assert_eq!(fs::read_to_string(&foreign).unwrap(), "1\n");
+            fs::remove_dir_all(&fills).unwrap();
+        }
+    }
+}

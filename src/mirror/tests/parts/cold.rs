@@ -45,6 +45,15 @@ async fn a_suffix_is_asked_for_as_one_and_tells_the_size() {
 }
 
 #[tokio::test]
+async fn a_suffix_of_no_bytes_asks_for_one_to_learn_the_size() {
+    let (house, bytes) = (small(), noise(400 * 1024));
+    let digest = house.upstream.serves(&bytes);
+    let blob = begin(&house, &digest, &[RangeSpec::Suffix(0)]).await;
+    assert_eq!(blob.size(), bytes.len() as u64);
+    assert_eq!(asked(&house, &digest), ["part -1"]);
+}
+
+#[tokio::test]
 async fn an_open_end_is_brought_window_by_window_as_it_is_read() {
     let (house, bytes) = (small(), noise(400 * 1024));
     let digest = house.upstream.serves(&bytes);

@@ -222,6 +222,7 @@ fn what_is_asked_for_first_is_whole_units_and_of_an_open_end_a_window() {
             RangeSpec::FromTo(65_536, 65_535 + 8 * MIB),
         ),
         (RangeSpec::Suffix(47), RangeSpec::Suffix(47)),
+        (RangeSpec::Suffix(0), RangeSpec::Suffix(1)),
     ] {
         assert_eq!(first_ask(part, &measures), asked, "{part}");
     }
