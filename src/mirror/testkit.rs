@@ -4,7 +4,7 @@ mod reading;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) knows_ranges: bool,
     /// Of a part it sends so many bytes at most, and says so.
     pub(crate) falls_short: Option<u64>,
+    /// Of a part it tells where it ends and not of how many bytes (`Content-Range: bytes 0-9/*`).
+    pub(crate) hides_size: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -54,6 +56,7 @@ impl Script {
             size: Some(size.sum()),
             knows_ranges: true,
             falls_short: None,
+            hides_size: false,
             steps: parts,
         }
     }
@@ -87,6 +90,9 @@ pub(crate) struct Scripted {
     /// What is served when all scripts of a blob have been played.
     served: Mutex<HashMap<Digest, Bytes>>,
     sizes: Mutex<HashMap<(Repository, Digest), u64>>,
+    heads_hang: AtomicBool,
+    /// What the next HEADs of blobs tell instead.
+    heads_tell: Mutex<VecDeque<u64>>,
     /// By reference in text: a tag or a digest.
     manifests: Mutex<HashMap<String, Bytes>>,
     heads_tell_digests: Mutex<Option<bool>>,
@@ -114,6 +120,16 @@ impl Scripted {
         self.sizes
             .lock()
             .insert((origin.repository.clone(), digest.clone()), size);
+    }
+
+    /// The next HEADs of blobs tell these sizes, in turn.
+    pub(crate) fn heads_tell(&self, sizes: &[u64]) {
+        self.heads_tell.lock().extend(sizes);
+    }
+
+    /// From now on no HEAD of a blob is answered.
+    pub(crate) fn heads_hang(&self) {
+        self.heads_hang.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
@@ -204,6 +220,12 @@ impl Registry for Scripted {
         digest: &Digest,
     ) -> Result<BlobHead, UpstreamError> {
         self.called(format!("HEAD blob {digest}"))?;
+        if self.heads_hang.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
+        if let Some(size) = self.heads_tell.lock().pop_front() {
+            return Ok(BlobHead { size });
+        }
         let size = self
             .sizes
             .lock()
@@ -234,6 +256,7 @@ impl Registry for Scripted {
         };
         let script = script.or_else(served).ok_or_else(not_found)?;
         let size = script.size;
+        let told = size.filter(|_| !script.hides_size || part.is_none());
         let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
         let mut range = match part {
             Some(part) if script.knows_ranges => part.resolve(all.end).ok_or_else(|| {
@@ -259,7 +282,7 @@ impl Registry for Scripted {
         Ok(BlobBody {
             offset: range.start,
             end: size.map(|_| range.end),
-            size,
+            size: told,
             stream: steps.boxed(),
         })
     }

@@ -3,6 +3,7 @@
 mod breaks;
 mod fills;
 mod leaving;
+mod odd;
 mod parts;
 mod past;
 mod resume;
