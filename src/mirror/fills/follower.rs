@@ -81,10 +81,15 @@ impl Joined {
             };
             if let Some((kind, size)) = past {
                 self.strayed.because_of(kind);
-                return match size {
-                    Some(size) => Ok(size),
-                    None => self.ask_size().await,
+                let size = match size {
+                    Some(size) => size,
+                    None => self.ask_size().await?,
                 };
+                if size == 0 {
+                    // There is nothing to read, and so nothing that would prove it later.
+                    prove_empty(fill.digest())?;
+                }
+                return Ok(size);
             }
             if let Some(next) = fill.open_for(&self.parts) {
                 carry_out(fill, next);
@@ -106,22 +111,20 @@ impl Joined {
         let fetcher = self.seat.fill().fetcher().clone();
         let runtime = fetcher.fills.runtime.clone();
         let ask = runtime.spawn(async move {
-            let (repository, digest) = (&fetcher.link.origin.repository, &fetcher.link.digest);
-            match &fetcher.feed {
-                Feed::Blob => Ok(fetcher.registry.head_blob(repository, digest).await?.size),
-                Feed::Manifest | Feed::Held(_) => {
-                    let size = fetcher.ask(None).await?.size;
-                    size.ok_or(FillError::Abandoned)
-                }
-            }
+            let size = match &fetcher.feed {
+                Feed::Blob => fetcher.head().await?,
+                Feed::Manifest | Feed::Held(_) => fetcher.ask(None).await?.size,
+            };
+            size.ok_or(FillError::Abandoned)
         });
-        let size = ask.await.unwrap_or(Err(FillError::Abandoned))?;
-        let state = self.seat.fill().state();
-        state.send_modify(|state| {
-            // Known to all who ask next; another answer than before shows itself when the bytes come.
-            let _ = state.ground.learn_size(size);
+        let now = ask.await.unwrap_or(Err(FillError::Abandoned))?;
+        let mut learnt = Ok(());
+        self.seat.fill().state().send_modify(|state| {
+            learnt = state.ground.learn_size(now);
         });
-        Ok(size)
+        // One size for all who read: by another one nobody could tell who reads the whole, and needs the proof of it.
+        learnt.map_err(|before| FillError::SizeChanged { before, now })?;
+        Ok(now)
     }
 
     /// A reader of `ranges`, one after the other. None of them is empty, and each lies within the size.
@@ -144,6 +147,14 @@ impl Joined {
             guarded,
             past: None,
         }
+    }
+}
+
+/// Whether the blob of that name is the one without bytes.
+fn prove_empty(digest: &Digest) -> Result<(), FillError> {
+    match Verifier::verify(digest, &[]) {
+        Some(proof) => Ok(proof.map(|_| ())?),
+        None => Err(FillError::Abandoned),
     }
 }
 

@@ -185,3 +185,38 @@ async fn wrong_bytes_are_never_complete_past_the_store() {
         assert!(!run.house.has(&digest));
     }
 }
+
+/// Nobody reads a byte of it, so nothing else would tell.
+#[tokio::test]
+async fn an_empty_answer_past_the_store_is_proved_too() {
+    let run = Run::new(Fault::FailsFrom(1, StoreErrorKind::Full));
+    run.house.upstream.heads_tell(&[0]);
+    let answer = run.blob(&run.large, &[]).await;
+    assert!(
+        matches!(answer, Err(MirrorError::Fill(FillError::Mismatch(_)))),
+        "an empty body for a blob of {LARGE} bytes"
+    );
+    let empty = Digest::sha256_of(b"");
+    run.house.upstream.heads_tell(&[0]);
+    assert_eq!(run.blob(&empty, &[]).await.unwrap().size(), 0);
+}
+
+/// Who reads the whole is told by its size. When upstream tells each reader another one, none of them reads without
+/// the proof at the end.
+#[tokio::test]
+async fn sizes_that_differ_past_the_store_are_an_error() {
+    let run = Run::new(Fault::FailsFrom(1, StoreErrorKind::Full));
+    let (size, short) = (LARGE as u64, LARGE as u64 - 1);
+    run.house.upstream.heads_tell(&[size, short]);
+    let (first, second) = join(run.blob(&run.large, &[]), run.blob(&run.large, &[])).await;
+    let whole = first.unwrap();
+    assert!(drain_all(&whole).await.0 == noise(LARGE));
+    if let Ok(blob) = second {
+        let (read, error) = drain_all(&blob).await;
+        assert!(
+            error.is_some(),
+            "{} bytes are told to be the whole",
+            read.len()
+        );
+    }
+}
