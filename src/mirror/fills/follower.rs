@@ -70,6 +70,7 @@ impl Joined {
     pub(in crate::mirror) async fn opened(&self) -> Result<u64, FillError> {
         let fill = self.seat.fill();
         let mut states = fill.state().subscribe();
+        let mut place = None;
         loop {
             let past = {
                 let state = states.borrow_and_update();
@@ -94,11 +95,31 @@ impl Joined {
             if let Some(next) = fill.open_for(&self.parts) {
                 carry_out(fill, next);
             }
+            // Those who read already stand in line: without a place of its own it would have no turn among them.
+            place = place.or_else(|| self.place());
             // The sender lives in the fill that we hold.
             if states.changed().await.is_err() {
                 return Err(FillError::Abandoned);
             }
         }
+    }
+
+    /// A place in the line for fetches, once it is known which bytes are wanted.
+    fn place(&self) -> Option<Place> {
+        let fill = self.seat.fill();
+        let size = fill.state().borrow().ground.size()?;
+        let all = [RangeSpec::From(0)];
+        let parts = if self.parts.is_empty() {
+            &all[..]
+        } else {
+            &self.parts
+        };
+        let ranges: Arc<[_]> = parts.iter().filter_map(|it| it.resolve(size)).collect();
+        let whole = self.parts.is_empty();
+        (!ranges.is_empty()).then(|| Place {
+            joined: self.clone(),
+            id: fill.quietly(|state| state.follow(ranges, whole)),
+        })
     }
 
     /// Whether upstream has not been asked for anything: what the request wants was here.
@@ -238,12 +259,18 @@ impl Follower {
             match look {
                 Look::Ask => {
                     let (now, at) = (Instant::now(), self.left.start);
+                    let mut claimed = false;
                     while let Some((id, stretch)) =
                         fill.quietly(|state| state.fetch_for(self.place.id, self.nth, at, now))
                     {
                         carry_out(fill, super::fill::Next::Fetch(id, stretch));
+                        claimed = true;
                     }
-                    settle(fill);
+                    // Another one's fetch may have been cut short. Else nothing has changed for anybody, and to look
+                    // through all followers each time that one of them wakes would take the square of their number.
+                    if claimed {
+                        settle(fill);
+                    }
                 }
                 Look::Wait => {}
                 found => return Ok(found),
