@@ -1,6 +1,7 @@
 //! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
 
 mod reading;
+mod script;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,65 +24,7 @@ use crate::upstream::{
 };
 
 pub(crate) use reading::{drain, drain_all, noise};
-
-/// One thing that happens in a blob's body.
-pub(crate) enum Step {
-    Send(Bytes),
-    /// Waits until the test opens the gate.
-    Gate(Arc<Semaphore>),
-    Fail(ErrorKind),
-    /// The fetch's task ends without a word.
-    Panic,
-}
-
-/// One answer to a blob's GET.
-pub(crate) struct Script {
-    pub(crate) size: Option<u64>,
-    pub(crate) knows_ranges: bool,
-    /// Of a part it sends so many bytes at most, and says so.
-    pub(crate) falls_short: Option<u64>,
-    /// Of a part it tells where it ends and not of how many bytes (`Content-Range: bytes 0-9/*`).
-    pub(crate) hides_size: bool,
-    pub(crate) steps: Vec<Step>,
-}
-
-impl Script {
-    /// `parts` in turn, announced by their total size.
-    pub(crate) fn of(parts: Vec<Step>) -> Self {
-        let size = parts.iter().map(|step| match step {
-            Step::Send(bytes) => bytes.len() as u64,
-            _ => 0,
-        });
-        Self {
-            size: Some(size.sum()),
-            knows_ranges: true,
-            falls_short: None,
-            hides_size: false,
-            steps: parts,
-        }
-    }
-
-    pub(crate) fn announced(self, size: Option<u64>) -> Self {
-        Self { size, ..self }
-    }
-
-    /// The steps that bring the bytes of `range`, and those in between.
-    fn within(self, range: ByteRange) -> Vec<Step> {
-        let mut at = 0;
-        let cut = |step| match step {
-            Step::Send(bytes) => {
-                let length = bytes.len() as u64;
-                let start = range.start.clamp(at, at + length) - at;
-                let end = range.end.clamp(at, at + length) - at;
-                at += length;
-                let index = |offset| usize::try_from(offset).unwrap();
-                Step::Send(bytes.slice(index(start.min(end))..index(end)))
-            }
-            step => step,
-        };
-        self.steps.into_iter().map(cut).collect()
-    }
-}
+pub(crate) use script::{Script, Step};
 
 /// An upstream that does what the test wrote, and counts what it is asked.
 #[derive(Default)]
@@ -327,12 +270,12 @@ pub(crate) fn policy() -> FillPolicy {
     }
 }
 
-fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy) -> Upstream {
+fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy, eager_downloads: usize) -> Upstream {
     Upstream {
         registry,
         tags,
         downloads: 16,
-        eager_downloads: 0,
+        eager_downloads,
     }
 }
 
@@ -350,6 +293,15 @@ impl House {
     }
 
     pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
+        Self::built(store, fills, 0)
+    }
+
+    /// One that fetches the blobs of a manifest ahead of the client.
+    pub(crate) fn eager() -> Self {
+        Self::built(Arc::new(MemoryStore::default()), policy(), 2)
+    }
+
+    fn built(store: Arc<dyn Store>, fills: FillPolicy, eager: usize) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
@@ -359,7 +311,10 @@ impl House {
         };
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
-            upstreams: HashMap::from([(Arc::from("docker.io"), upstream_of(registry, tags))]),
+            upstreams: HashMap::from([(
+                Arc::from("docker.io"),
+                upstream_of(registry, tags, eager),
+            )]),
             fills,
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
@@ -374,9 +329,14 @@ impl House {
         }
     }
 
+    /// How many fills are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.mirror.fills.len()
+    }
+
     /// Waits until no fill is under way: all that was begun is committed or gone.
     pub(crate) async fn settle(&self) {
-        while !self.mirror.fills.is_empty() {
+        while self.under_way() > 0 {
             tokio::task::yield_now().await;
         }
     }

@@ -143,7 +143,9 @@ impl Stream {
         let released = self.size.saturating_sub(measures.hold_back);
         let now = usize::try_from(released.saturating_sub(start)).unwrap_or(usize::MAX);
         let held = piece.split_off(now.min(piece.len()));
-        self.held.push_back(held);
+        if !held.is_empty() {
+            self.held.push_back(held);
+        }
         self.send_piece(piece).await
     }
 

@@ -197,10 +197,10 @@ impl Fills {
         self.table.lock().values().cloned().collect()
     }
 
-    /// Whether no fill is under way.
+    /// How many fills are under way.
     #[cfg(test)]
-    pub(in crate::mirror) fn is_empty(&self) -> bool {
-        self.table.lock().is_empty()
+    pub(in crate::mirror) fn len(&self) -> usize {
+        self.table.lock().len()
     }
 
     fn count(&self, table: &HashMap<Digest, Arc<Fill>>) {

@@ -1,5 +1,6 @@
 //! The engine over a store in memory and a scripted upstream: what each invariant promises.
 
+mod ahead;
 mod breaks;
 mod fills;
 mod leaving;
