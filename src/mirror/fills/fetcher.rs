@@ -203,8 +203,17 @@ pub(super) fn carry_out(fill: &Arc<Fill>, next: Next) {
 fn close(fill: &Arc<Fill>, hash: Verifier) {
     match hash.finish() {
         Ok(verified) => {
-            fill.state()
-                .send_modify(|state| state.phase = Phase::Verified);
+            // It may have been laid down, or have ended, since all was here: then it keeps to that.
+            let is_open = fill.state().send_if_modified(|state| {
+                let is_open = matches!(state.phase, Phase::Open);
+                if is_open {
+                    state.phase = Phase::Verified;
+                }
+                is_open
+            });
+            if !is_open {
+                return;
+            }
             fill.fetcher().fills.matched(fill.link());
             let keeping = Keeping(Arc::clone(fill));
             let runtime = &fill.fetcher().fills.runtime;
@@ -250,7 +259,7 @@ struct Keeping(Arc<Fill>);
 impl Drop for Keeping {
     fn drop(&mut self) {
         self.0.take_work();
-        self.0.fetcher().fills.leave(self.0.digest());
+        self.0.fetcher().fills.leave(&self.0);
     }
 }
 
@@ -276,7 +285,7 @@ fn leave(fill: &Arc<Fill>, ending: Ending) {
             tracing::warn!(%digest, %error, "download goes past the store");
         }
     }
-    fill.fetcher().fills.leave(digest);
+    fill.fetcher().fills.leave(fill);
     fill.state()
         .send_modify(|state| state.phase = Phase::Ended(ending));
 }
