@@ -13,6 +13,10 @@ use crate::store::{Link, Role, Unfinished};
 /// How often unfinished fills are looked through for those too old or too much.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
+/// The most blobs that one manifest has fetched ahead: what comes after them is fetched when it is asked for. Each
+/// fill holds a file open, and images have no more layers than this.
+const MOST_BLOBS: usize = 128;
+
 impl Mirror {
     /// Takes up what an earlier process left and somebody wanted whole; then drops, now and from time to time, what
     /// is too old or too much. Never ends.
@@ -56,10 +60,10 @@ impl Mirror {
         if manifest.kind != ManifestKind::Image {
             return;
         }
-        for blob in manifest.references {
-            if !blob.has_urls && !blob.lazy && blob.digest.is_verifiable() {
-                self.fetch_ahead(&super::link(&link.origin, &blob.digest, Role::Blob));
-            }
+        let blobs = manifest.references.into_iter();
+        let blobs = blobs.filter(|it| !it.has_urls && !it.lazy && it.digest.is_verifiable());
+        for blob in blobs.take(MOST_BLOBS) {
+            self.fetch_ahead(&super::link(&link.origin, &blob.digest, Role::Blob));
         }
     }
 

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use super::fills::{Entered, Feed, Fetcher, FillError, Joined};
+use super::fills::{Entered, Feed, Fetcher, FillError, Joined, head};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
+use crate::oci::{ByteRange, Digest, RangeSpec};
 use crate::store::{Content, Link, Origin, Role, StoreError};
 
 /// How many fills of others may break under a request before it gives up. More than one takes somebody who asks
@@ -194,15 +194,7 @@ impl Mirror {
             let (mirror, link) = (Arc::clone(self), link.clone());
             async move {
                 let registry = &mirror.upstream(&link.origin.upstream)?.registry;
-                let repository = &link.origin.repository;
-                let size = match link.role {
-                    Role::Blob => registry.head_blob(repository, &link.digest).await?.size,
-                    Role::Manifest => {
-                        let reference = Reference::Digest(link.digest.clone());
-                        let head = registry.head_manifest(repository, &reference).await?;
-                        head.size.unwrap_or_default()
-                    }
-                };
+                let size = head(&**registry, &link).await?.unwrap_or_default();
                 mirror.remember(vec![link]).await;
                 Ok(size)
             }

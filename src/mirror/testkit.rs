@@ -1,10 +1,11 @@
 //! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
 
 mod reading;
+mod script;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,62 +24,7 @@ use crate::upstream::{
 };
 
 pub(crate) use reading::{drain, drain_all, noise};
-
-/// One thing that happens in a blob's body.
-pub(crate) enum Step {
-    Send(Bytes),
-    /// Waits until the test opens the gate.
-    Gate(Arc<Semaphore>),
-    Fail(ErrorKind),
-    /// The fetch's task ends without a word.
-    Panic,
-}
-
-/// One answer to a blob's GET.
-pub(crate) struct Script {
-    pub(crate) size: Option<u64>,
-    pub(crate) knows_ranges: bool,
-    /// Of a part it sends so many bytes at most, and says so.
-    pub(crate) falls_short: Option<u64>,
-    pub(crate) steps: Vec<Step>,
-}
-
-impl Script {
-    /// `parts` in turn, announced by their total size.
-    pub(crate) fn of(parts: Vec<Step>) -> Self {
-        let size = parts.iter().map(|step| match step {
-            Step::Send(bytes) => bytes.len() as u64,
-            _ => 0,
-        });
-        Self {
-            size: Some(size.sum()),
-            knows_ranges: true,
-            falls_short: None,
-            steps: parts,
-        }
-    }
-
-    pub(crate) fn announced(self, size: Option<u64>) -> Self {
-        Self { size, ..self }
-    }
-
-    /// The steps that bring the bytes of `range`, and those in between.
-    fn within(self, range: ByteRange) -> Vec<Step> {
-        let mut at = 0;
-        let cut = |step| match step {
-            Step::Send(bytes) => {
-                let length = bytes.len() as u64;
-                let start = range.start.clamp(at, at + length) - at;
-                let end = range.end.clamp(at, at + length) - at;
-                at += length;
-                let index = |offset| usize::try_from(offset).unwrap();
-                Step::Send(bytes.slice(index(start.min(end))..index(end)))
-            }
-            step => step,
-        };
-        self.steps.into_iter().map(cut).collect()
-    }
-}
+pub(crate) use script::{Script, Step};
 
 /// An upstream that does what the test wrote, and counts what it is asked.
 #[derive(Default)]
@@ -87,6 +33,9 @@ pub(crate) struct Scripted {
     /// What is served when all scripts of a blob have been played.
     served: Mutex<HashMap<Digest, Bytes>>,
     sizes: Mutex<HashMap<(Repository, Digest), u64>>,
+    heads_hang: AtomicBool,
+    /// What the next HEADs of blobs tell instead.
+    heads_tell: Mutex<VecDeque<u64>>,
     /// By reference in text: a tag or a digest.
     manifests: Mutex<HashMap<String, Bytes>>,
     heads_tell_digests: Mutex<Option<bool>>,
@@ -114,6 +63,16 @@ impl Scripted {
         self.sizes
             .lock()
             .insert((origin.repository.clone(), digest.clone()), size);
+    }
+
+    /// The next HEADs of blobs tell these sizes, in turn.
+    pub(crate) fn heads_tell(&self, sizes: &[u64]) {
+        self.heads_tell.lock().extend(sizes);
+    }
+
+    /// From now on no HEAD of a blob is answered.
+    pub(crate) fn heads_hang(&self) {
+        self.heads_hang.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
@@ -204,6 +163,12 @@ impl Registry for Scripted {
         digest: &Digest,
     ) -> Result<BlobHead, UpstreamError> {
         self.called(format!("HEAD blob {digest}"))?;
+        if self.heads_hang.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
+        if let Some(size) = self.heads_tell.lock().pop_front() {
+            return Ok(BlobHead { size });
+        }
         let size = self
             .sizes
             .lock()
@@ -234,6 +199,7 @@ impl Registry for Scripted {
         };
         let script = script.or_else(served).ok_or_else(not_found)?;
         let size = script.size;
+        let told = size.filter(|_| !script.hides_size || part.is_none());
         let all = ByteRange::new(0, size.unwrap_or(u64::MAX));
         let mut range = match part {
             Some(part) if script.knows_ranges => part.resolve(all.end).ok_or_else(|| {
@@ -259,7 +225,7 @@ impl Registry for Scripted {
         Ok(BlobBody {
             offset: range.start,
             end: size.map(|_| range.end),
-            size,
+            size: told,
             stream: steps.boxed(),
         })
     }
@@ -304,12 +270,12 @@ pub(crate) fn policy() -> FillPolicy {
     }
 }
 
-fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy) -> Upstream {
+fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy, eager_downloads: usize) -> Upstream {
     Upstream {
         registry,
         tags,
         downloads: 16,
-        eager_downloads: 0,
+        eager_downloads,
     }
 }
 
@@ -327,6 +293,15 @@ impl House {
     }
 
     pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
+        Self::built(store, fills, 0)
+    }
+
+    /// One that fetches the blobs of a manifest ahead of the client.
+    pub(crate) fn eager() -> Self {
+        Self::built(Arc::new(MemoryStore::default()), policy(), 2)
+    }
+
+    fn built(store: Arc<dyn Store>, fills: FillPolicy, eager: usize) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
@@ -336,7 +311,10 @@ impl House {
         };
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
-            upstreams: HashMap::from([(Arc::from("docker.io"), upstream_of(registry, tags))]),
+            upstreams: HashMap::from([(
+                Arc::from("docker.io"),
+                upstream_of(registry, tags, eager),
+            )]),
             fills,
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
@@ -351,9 +329,14 @@ impl House {
         }
     }
 
+    /// How many fills are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.mirror.fills.len()
+    }
+
     /// Waits until no fill is under way: all that was begun is committed or gone.
     pub(crate) async fn settle(&self) {
-        while !self.mirror.fills.is_empty() {
+        while self.under_way() > 0 {
             tokio::task::yield_now().await;
         }
     }

@@ -138,16 +138,21 @@ impl Fetch {
     async fn download(&mut self) -> Result<(), FillError> {
         let fill = Arc::clone(&self.fill);
         let _lane = fill.fetcher().lanes.lane(fill.joined()).await;
-        let part = self.part();
+        let mut part = self.part();
         let mut body = match fill.fetcher().ask(part).await {
             Ok(body) => body,
             Err(error) => return self.outside(error),
         };
+        let is_known = self.learn_size_elsewhere(body.size).await?;
+        if !is_known && part.is_some() && reach(&body) < u64::MAX {
+            // Such parts, however many, never tell where the blob ends: the whole does.
+            part = None;
+            body = fill.fetcher().ask(part).await?;
+        }
         if let (None, Some(size)) = (part, body.size) {
             // Before the answer's head is written: it tells that nothing is kept.
             self.work.partial().has_room_for(size)?;
         }
-        self.learn_size_elsewhere(body.size).await?;
         self.land(&body, part)?;
         if std::mem::take(&mut self.broken_off) {
             self.fetcher().fills.metrics.resumes.inc();

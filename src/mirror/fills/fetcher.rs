@@ -43,19 +43,29 @@ pub(in crate::mirror) struct Fetcher {
 
 impl Fetcher {
     /// Asks for `part` of the bytes (none: for all).
-    ///
-    /// The single waits are upstream's; their sum is bounded here, for tokens and redirects are waits of their own.
     pub(super) async fn ask(&self, part: Option<RangeSpec>) -> Result<BlobBody, UpstreamError> {
+        self.bounded(self.ask_unbounded(part)).await
+    }
+
+    /// Asks, without a transfer, whether upstream has it under this right. Gives the size in bytes, where that is
+    /// told.
+    pub(super) async fn head(&self) -> Result<Option<u64>, UpstreamError> {
+        self.bounded(head(&*self.registry, &self.link)).await
+    }
+
+    /// The single waits are upstream's; their sum is bounded here, for tokens and redirects are waits of their own.
+    async fn bounded<T>(
+        &self,
+        question: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
         let within = self.fills.policy.answer_within;
-        timeout(within, self.ask_unbounded(part))
-            .await
-            .unwrap_or_else(|_| {
-                let kind = ErrorKind::Timeout(Wait::Header);
-                Err(UpstreamError::new(
-                    kind,
-                    "no answer within the bound for all its steps",
-                ))
-            })
+        timeout(within, question).await.unwrap_or_else(|_| {
+            let kind = ErrorKind::Timeout(Wait::Header);
+            Err(UpstreamError::new(
+                kind,
+                "no answer within the bound for all its steps",
+            ))
+        })
     }
 
     async fn ask_unbounded(&self, part: Option<RangeSpec>) -> Result<BlobBody, UpstreamError> {
@@ -77,6 +87,22 @@ impl Fetcher {
             stream: stream::iter([Ok(bytes)]).boxed(),
         })
     }
+}
+
+/// Asks upstream, without a transfer, whether the link's repository has its digest in its role. Gives the size in
+/// bytes, where that is told.
+pub(in crate::mirror) async fn head(
+    registry: &dyn Registry,
+    link: &Link,
+) -> Result<Option<u64>, UpstreamError> {
+    let repository = &link.origin.repository;
+    Ok(match link.role {
+        Role::Blob => Some(registry.head_blob(repository, &link.digest).await?.size),
+        Role::Manifest => {
+            let reference = Reference::Digest(link.digest.clone());
+            registry.head_manifest(repository, &reference).await?.size
+        }
+    })
 }
 
 /// Begins a fill that was just put into the table for nobody, and is brought to its end all the same.
@@ -123,7 +149,7 @@ impl Drop for Beginning {
 }
 
 /// Makes the file, or takes up what an earlier fill left: with upstream's word that this repository has the digest,
-/// if it was brought under another's right.
+/// if it was brought under another's right. Bytes in hand are that word.
 async fn take_up(fill: &Arc<Fill>) -> Result<(), Ending> {
     let fetcher = fill.fetcher();
     let (store, link) = (&fetcher.fills.store, &fetcher.link);
@@ -134,12 +160,11 @@ async fn take_up(fill: &Arc<Fill>) -> Result<(), Ending> {
     let Begun { partial, progress } = store.begin(&link.digest).map_err(past)?;
     if let Some(progress) = &progress
         && progress.link != *link
-        && link.role == Role::Blob
+        && !matches!(fetcher.feed, Feed::Held(_))
         && !store.linked(link).unwrap_or(false)
     {
-        let origin = &link.origin;
-        let head = fetcher.registry.head_blob(&origin.repository, &link.digest);
-        head.await.map_err(|error| Ending::Failed(error.into()))?;
+        let head = fetcher.head().await;
+        head.map_err(|error| Ending::Failed(error.into()))?;
     }
     let work = Work::new(partial, &link.digest).map_err(past)?;
     fill.opened(work, progress);
@@ -178,8 +203,17 @@ pub(super) fn carry_out(fill: &Arc<Fill>, next: Next) {
 fn close(fill: &Arc<Fill>, hash: Verifier) {
     match hash.finish() {
         Ok(verified) => {
-            fill.state()
-                .send_modify(|state| state.phase = Phase::Verified);
+            // It may have been laid down, or have ended, since all was here: then it keeps to that.
+            let is_open = fill.state().send_if_modified(|state| {
+                let is_open = matches!(state.phase, Phase::Open);
+                if is_open {
+                    state.phase = Phase::Verified;
+                }
+                is_open
+            });
+            if !is_open {
+                return;
+            }
             fill.fetcher().fills.matched(fill.link());
             let keeping = Keeping(Arc::clone(fill));
             let runtime = &fill.fetcher().fills.runtime;
@@ -225,7 +259,7 @@ struct Keeping(Arc<Fill>);
 impl Drop for Keeping {
     fn drop(&mut self) {
         self.0.take_work();
-        self.0.fetcher().fills.leave(self.0.digest());
+        self.0.fetcher().fills.leave(&self.0);
     }
 }
 
@@ -251,7 +285,7 @@ fn leave(fill: &Arc<Fill>, ending: Ending) {
             tracing::warn!(%digest, %error, "download goes past the store");
         }
     }
-    fill.fetcher().fills.leave(digest);
+    fill.fetcher().fills.leave(fill);
     fill.state()
         .send_modify(|state| state.phase = Phase::Ended(ending));
 }

@@ -74,6 +74,7 @@ impl Joined {
     pub(in crate::mirror) async fn opened(&self) -> Result<u64, FillError> {
         let fill = self.seat.fill();
         let mut states = fill.state().subscribe();
+        let mut place = None;
         loop {
             let past = {
                 let state = states.borrow_and_update();
@@ -85,19 +86,44 @@ impl Joined {
             };
             if let Some((kind, size)) = past {
                 self.strayed.because_of(kind);
-                return match size {
-                    Some(size) => Ok(size),
-                    None => self.ask_size().await,
+                let size = match size {
+                    Some(size) => size,
+                    None => self.ask_size().await?,
                 };
+                if size == 0 {
+                    // There is nothing to read, and so nothing that would prove it later.
+                    prove_empty(fill.digest())?;
+                }
+                return Ok(size);
             }
             if let Some(next) = fill.open_for(&self.parts) {
                 carry_out(fill, next);
             }
+            // Those who read already stand in line: without a place of its own it would have no turn among them.
+            place = place.or_else(|| self.place());
             // The sender lives in the fill that we hold.
             if states.changed().await.is_err() {
                 return Err(FillError::Abandoned);
             }
         }
+    }
+
+    /// A place in the line for fetches, once it is known which bytes are wanted.
+    fn place(&self) -> Option<Place> {
+        let fill = self.seat.fill();
+        let size = fill.state().borrow().ground.size()?;
+        let all = [RangeSpec::From(0)];
+        let parts = if self.parts.is_empty() {
+            &all[..]
+        } else {
+            &self.parts
+        };
+        let ranges: Arc<[_]> = parts.iter().filter_map(|it| it.resolve(size)).collect();
+        let whole = self.parts.is_empty();
+        (!ranges.is_empty()).then(|| Place {
+            joined: self.clone(),
+            id: fill.quietly(|state| state.follow(ranges, whole)),
+        })
     }
 
     /// Whether upstream has not been asked for anything: what the request wants was here.
@@ -110,22 +136,20 @@ impl Joined {
         let fetcher = self.seat.fill().fetcher().clone();
         let runtime = fetcher.fills.runtime.clone();
         let ask = runtime.spawn(async move {
-            let (repository, digest) = (&fetcher.link.origin.repository, &fetcher.link.digest);
-            match &fetcher.feed {
-                Feed::Blob => Ok(fetcher.registry.head_blob(repository, digest).await?.size),
-                Feed::Manifest | Feed::Held(_) => {
-                    let size = fetcher.ask(None).await?.size;
-                    size.ok_or(FillError::Abandoned)
-                }
-            }
+            let size = match &fetcher.feed {
+                Feed::Blob => fetcher.head().await?,
+                Feed::Manifest | Feed::Held(_) => fetcher.ask(None).await?.size,
+            };
+            size.ok_or(FillError::Abandoned)
         });
-        let size = ask.await.unwrap_or(Err(FillError::Abandoned))?;
-        let state = self.seat.fill().state();
-        state.send_modify(|state| {
-            // Known to all who ask next; another answer than before shows itself when the bytes come.
-            let _ = state.ground.learn_size(size);
+        let now = ask.await.unwrap_or(Err(FillError::Abandoned))?;
+        let mut learnt = Ok(());
+        self.seat.fill().state().send_modify(|state| {
+            learnt = state.ground.learn_size(now);
         });
-        Ok(size)
+        // One size for all who read: by another one nobody could tell who reads the whole, and needs the proof of it.
+        learnt.map_err(|before| FillError::SizeChanged { before, now })?;
+        Ok(now)
     }
 
     /// A reader of `ranges`, one after the other. None of them is empty, and each lies within the size.
@@ -148,6 +172,14 @@ impl Joined {
             guarded,
             past: None,
         }
+    }
+}
+
+/// Whether the blob of that name is the one without bytes.
+fn prove_empty(digest: &Digest) -> Result<(), FillError> {
+    match Verifier::verify(digest, &[]) {
+        Some(proof) => Ok(proof.map(|_| ())?),
+        None => Err(FillError::Abandoned),
     }
 }
 
@@ -231,12 +263,18 @@ impl Follower {
             match look {
                 Look::Ask => {
                     let (now, at) = (Instant::now(), self.left.start);
+                    let mut claimed = false;
                     while let Some((id, stretch)) =
                         fill.quietly(|state| state.fetch_for(self.place.id, self.nth, at, now))
                     {
                         carry_out(fill, super::fill::Next::Fetch(id, stretch));
+                        claimed = true;
                     }
-                    settle(fill);
+                    // Another one's fetch may have been cut short. Else nothing has changed for anybody, and to look
+                    // through all followers each time that one of them wakes would take the square of their number.
+                    if claimed {
+                        settle(fill);
+                    }
                 }
                 Look::Wait => {}
                 found => return Ok(found),

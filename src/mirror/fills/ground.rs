@@ -118,7 +118,10 @@ impl Ground {
     /// it is alone. Gives its stretch.
     pub(super) fn start_over(&mut self, id: FetchId) -> Option<ByteRange> {
         self.sequential = true;
-        let hole = self.present.first_hole(0, self.size.unwrap_or(u64::MAX));
+        let mut hole = self.present.first_hole(0, self.size.unwrap_or(u64::MAX));
+        if self.halted {
+            hole = hole.map(|hole| self.windowed(hole));
+        }
         match (self.claims.as_mut_slice(), hole) {
             ([claim], Some(hole)) if claim.id == id => {
                 (claim.stretch, claim.reserved) = (hole, hole.start);
@@ -148,8 +151,7 @@ impl Ground {
         let hole = self.present.first_hole(start, end.min(size));
         let mut stretch = hole.unwrap_or(ByteRange::new(start, start));
         if self.halted {
-            let end = stretch.start.saturating_add(self.measures.window);
-            stretch.end = stretch.end.min(end);
+            stretch = self.windowed(stretch);
         }
         self.stake(id, stretch, now);
         stretch
@@ -275,6 +277,12 @@ impl Ground {
     /// Somebody follows again.
     pub(super) fn go_on(&mut self) {
         self.halted = false;
+    }
+
+    /// As much of `stretch` as is brought for nobody.
+    fn windowed(&self, stretch: ByteRange) -> ByteRange {
+        let end = stretch.start.saturating_add(self.measures.window);
+        ByteRange::new(stretch.start, stretch.end.min(end))
     }
 
     fn next_id(&mut self) -> FetchId {

@@ -60,6 +60,6 @@ pub use follower::{Follower, Joined, Strayed};
 pub use measures::Measures;
 pub use policy::FillPolicy;
 
-pub(super) use fetcher::{Feed, Fetcher, ahead};
+pub(super) use fetcher::{Feed, Fetcher, ahead, head};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};

@@ -40,7 +40,6 @@ impl Past {
             held: VecDeque::new(),
             sender,
         };
-        // Ends by itself when the reader goes away.
         fill.fetcher().fills.runtime.spawn(stream.run());
         Self {
             pieces,
@@ -74,14 +73,21 @@ struct Stream {
 struct Gone;
 
 impl Stream {
+    /// Ends at once when the reader goes away, also while it waits for a lane or for upstream.
     async fn run(mut self) {
-        let end = match self.bring().await {
-            Ok(Ok(())) => self.release().await,
-            Ok(Err(error)) => self.send(Err(error)).await,
-            Err(Gone) => Err(Gone),
+        let reader = self.sender.clone();
+        let end = async {
+            match self.bring().await? {
+                Ok(()) => self.release().await,
+                Err(error) => self.send(Err(error)).await,
+            }
         };
-        // Nobody is left to tell.
-        let _ = end;
+        tokio::select! {
+            biased;
+            () = reader.closed() => {}
+            // Nobody may be left to tell.
+            _ = end => {}
+        }
     }
 
     async fn bring(&mut self) -> Result<Result<(), FillError>, Gone> {

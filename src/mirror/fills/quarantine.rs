@@ -2,13 +2,11 @@
 //! draw the same wrong bytes over the uplink without end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::oci::Digest;
 use crate::store::Link;
 
 /// Once is a slip: the next try is fresh and at once. From the second time in a row each one doubles the wait.
@@ -18,9 +16,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(32);
 /// Wrong bytes are forgotten after this time.
 const MEMORY: Duration = Duration::from_mins(2);
 
-/// What was wrong of late, by upstream and digest.
+/// What was wrong of late, by repository and digest: what comes wrong in one repository is no reason to refuse it to
+/// another one, nor for it to hear of it.
 #[derive(Default)]
-pub(super) struct Quarantine(Mutex<HashMap<(Arc<str>, Digest), Strikes>>);
+pub(super) struct Quarantine(Mutex<HashMap<Link, Strikes>>);
 
 #[derive(Clone, Copy)]
 struct Strikes {
@@ -44,7 +43,7 @@ impl Quarantine {
     pub(super) fn strike(&self, link: &Link, now: Instant) {
         let mut all = self.0.lock();
         all.retain(|_, strikes| now - strikes.last < MEMORY);
-        let strikes = all.entry(key(link)).or_insert(Strikes {
+        let strikes = all.entry(link.clone()).or_insert(Strikes {
             times: 0,
             last: now,
         });
@@ -55,7 +54,7 @@ impl Quarantine {
     pub(super) fn forgive(&self, link: &Link) {
         let mut all = self.0.lock();
         if !all.is_empty() {
-            all.remove(&key(link));
+            all.remove(link);
         }
     }
 
@@ -65,20 +64,17 @@ impl Quarantine {
         if all.is_empty() {
             return None;
         }
-        let strikes = all.get(&key(link))?;
+        let strikes = all.get(link)?;
         let left = strikes.wait().checked_sub(now - strikes.last)?;
         (left > Duration::ZERO).then_some(left)
     }
-}
-
-fn key(link: &Link) -> (Arc<str>, Digest) {
-    (Arc::clone(&link.origin.upstream), link.digest.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mirror::testkit::origin;
+    use crate::oci::Digest;
     use crate::store::Role;
 
     #[test]

@@ -1,8 +1,10 @@
 //! The engine over a store in memory and a scripted upstream: what each invariant promises.
 
+mod ahead;
 mod breaks;
 mod fills;
 mod leaving;
+mod odd;
 mod parts;
 mod past;
 mod resume;

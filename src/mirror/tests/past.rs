@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all, join3};
 
 use crate::mirror::testkit::*;
@@ -184,4 +185,77 @@ async fn wrong_bytes_are_never_complete_past_the_store() {
         run.house.settle().await;
         assert!(!run.house.has(&digest));
     }
+}
+
+/// Nobody reads a byte of it, so nothing else would tell.
+#[tokio::test]
+async fn an_empty_answer_past_the_store_is_proved_too() {
+    let run = Run::new(Fault::FailsFrom(1, StoreErrorKind::Full));
+    run.house.upstream.heads_tell(&[0]);
+    let answer = run.blob(&run.large, &[]).await;
+    assert!(
+        matches!(answer, Err(MirrorError::Fill(FillError::Mismatch(_)))),
+        "an empty body for a blob of {LARGE} bytes"
+    );
+    let empty = Digest::sha256_of(b"");
+    run.house.upstream.heads_tell(&[0]);
+    assert_eq!(run.blob(&empty, &[]).await.unwrap().size(), 0);
+}
+
+/// Who reads the whole is told by its size. When upstream tells each reader another one, none of them reads without
+/// the proof at the end.
+#[tokio::test]
+async fn sizes_that_differ_past_the_store_are_an_error() {
+    let run = Run::new(Fault::FailsFrom(1, StoreErrorKind::Full));
+    let (size, short) = (LARGE as u64, LARGE as u64 - 1);
+    run.house.upstream.heads_tell(&[size, short]);
+    let (first, second) = join(run.blob(&run.large, &[]), run.blob(&run.large, &[])).await;
+    let whole = first.unwrap();
+    assert!(drain_all(&whole).await.0 == noise(LARGE));
+    if let Ok(blob) = second {
+        let (read, error) = drain_all(&blob).await;
+        assert!(
+            error.is_some(),
+            "{} bytes are told to be the whole",
+            read.len()
+        );
+    }
+}
+
+/// A reader that has gone needs nothing of upstream any more, and takes no lane from those who stay.
+#[tokio::test]
+async fn who_leaves_before_its_turn_past_the_store_asks_nothing() {
+    let store = Faulty::new(
+        MemoryStore::default(),
+        Fault::FailsFrom(1, StoreErrorKind::Full),
+    );
+    let (house, bytes, gate) = (House::over(Arc::new(store)), noise(LARGE), gate());
+    let digest = Digest::sha256_of(&bytes);
+    house.upstream.has_blob(&origin("a"), &digest, LARGE as u64);
+    let lanes = 16;
+    for _ in 0..=lanes {
+        let steps = [Step::Gate(Arc::clone(&gate)), Step::Send(bytes.clone())];
+        house.upstream.on_blob(&digest, Script::of(steps.into()));
+    }
+    let mut readers = Vec::new();
+    for _ in 0..=lanes {
+        let answer = house.mirror.blob(&origin("a"), &digest, &[]).await;
+        let Blob::Fill(joined, size) = answer.unwrap().value else {
+            panic!("nothing can be kept");
+        };
+        let mut reader = joined.follow(vec![ByteRange::new(0, size)]);
+        assert!(reader.next(1).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        readers.push(reader);
+    }
+    assert_eq!(house.upstream.count("GET blob"), lanes);
+    readers.pop();
+    gate.add_permits(lanes + 1);
+    for mut reader in readers {
+        while reader.next(LARGE).await.unwrap().is_some() {}
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.upstream.count("GET blob"), lanes);
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::tags::manifest;
 use crate::mirror::testkit::*;
 use crate::mirror::{Blob, FillError, FillPolicy, Measures, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, RangeSpec};
-use crate::store::{Contents, MemoryStore, Store};
+use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
+use crate::store::{Contents, MemoryStore, Progress, Role, Store};
 
 const SIZE: usize = 400_000;
 const HALF: usize = SIZE / 2;
@@ -201,7 +202,7 @@ async fn a_fill_of_which_all_is_here_is_proved_before_it_is_given_whole() {
         let progress = store.unfinished().unwrap().remove(0).progress;
         let begun = store.begin(&digest).unwrap();
         let size = SIZE as u64;
-        let all = crate::store::Progress { size, ..progress };
+        let all = Progress { size, ..progress };
         begun.partial.checkpoint(&all, false).unwrap();
         if rotten {
             store.rot_unfinished(&digest, SIZE - 1);
@@ -217,4 +218,29 @@ async fn a_fill_of_which_all_is_here_is_proved_before_it_is_given_whole() {
         }
         assert!(house.upstream.calls().is_empty());
     }
+}
+
+/// All of a manifest was noted and not committed: what is here is proved by its digest, the right to it is not.
+#[tokio::test]
+async fn a_manifest_that_another_repository_left_needs_upstreams_word() {
+    let (store, bytes) = (Arc::new(MemoryStore::default()), manifest(b"secret"));
+    let digest = Digest::sha256_of(bytes.as_bytes());
+    let size = bytes.len() as u64;
+    let progress = Progress {
+        link: crate::mirror::link(&origin("private"), &digest, Role::Manifest),
+        size,
+        present: [ByteRange::new(0, size)].into_iter().collect(),
+        wanted: true,
+    };
+    let begun = store.begin(&digest).unwrap();
+    begun.partial.write_at(0, bytes.as_bytes()).unwrap();
+    begun.partial.checkpoint(&progress, false).unwrap();
+    drop(begun);
+    let house = process(&store);
+    let reference = Reference::Digest(digest.clone());
+    let theirs = house.mirror.manifest(&origin("theirs"), &reference).await;
+    assert!(theirs.is_err(), "given out without a question");
+    house.upstream.tag("1", bytes.as_bytes());
+    let granted = house.mirror.manifest(&origin("granted"), &reference).await;
+    assert_eq!(granted.unwrap().value.bytes, bytes);
 }

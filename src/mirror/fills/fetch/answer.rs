@@ -14,7 +14,8 @@ impl Fetch {
             return self.part;
         };
         let state = self.fill.state().borrow();
-        let to_the_end = state.ground.size() == Some(stretch.end);
+        // The stretch of a blob of unknown size ends beyond all bounds.
+        let to_the_end = stretch.end == state.ground.size().unwrap_or(u64::MAX);
         match stretch.start {
             _ if state.ground.is_sequential() => None,
             0 if to_the_end => None,
@@ -50,17 +51,17 @@ impl Fetch {
         })
     }
 
-    /// A size that the answer does not tell is asked for: or no client got a byte before the last has come.
-    pub(super) async fn learn_size_elsewhere(&self, told: Option<u64>) -> Result<(), FillError> {
+    /// A size that the answer does not tell is asked for: or no client got a byte before the last has come. Whether
+    /// it is known then.
+    pub(super) async fn learn_size_elsewhere(&self, told: Option<u64>) -> Result<bool, FillError> {
         if told.is_some() || self.fill.state().borrow().ground.size().is_some() {
-            return Ok(());
+            return Ok(true);
         }
-        let (registry, link) = (&self.fetcher().registry, self.fill.link());
-        let head = registry.head_blob(&link.origin.repository, &link.digest);
-        match head.await {
-            Ok(head) => self.learn(Some(head.size)),
+        match self.fetcher().head().await {
+            // Some servers say 0 of whatever they send without a length.
+            Ok(Some(size)) if size > 0 => self.learn(Some(size)).map(|()| true),
             // The end of the stream will tell.
-            Err(_) => Ok(()),
+            _ => Ok(false),
         }
     }
 

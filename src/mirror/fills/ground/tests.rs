@@ -278,6 +278,7 @@ impl Model {
         assert_eq!(given.is_some(), alone && hole.is_some());
         if let Some(given) = given {
             assert_eq!(given.start, hole.unwrap() as u64);
+            assert!(!self.ground.halted || given.len() <= MEASURES.window);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Parts of a fill that others read from: who waits for whom, and how many fetches it takes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -221,4 +221,92 @@ async fn an_upstream_that_sends_less_than_asked_is_asked_for_the_rest() {
             );
         }
     }
+}
+
+/// Each of them looks for itself when something has come, and not for all the others too: that took seconds a piece.
+#[tokio::test]
+async fn readers_that_wait_cost_little_however_many_they_are() {
+    let (house, bytes) = (small(), noise(4000 * 1024));
+    let digest = Digest::sha256_of(&bytes);
+    let gate = gate();
+    for _ in 0..8 {
+        let (before, after) = (bytes.slice(..1), bytes.slice(1..));
+        let steps = [
+            Step::Send(before),
+            Step::Gate(Arc::clone(&gate)),
+            Step::Send(after),
+        ];
+        house.upstream.on_blob(&digest, Script::of(steps.into()));
+    }
+    let first = begin(&house, &digest, &[part(kib(0, 1))]).await;
+    let Blob::Fill(joined, _) = &first else {
+        panic!("it is content already");
+    };
+    let mut followers: Vec<_> = (0..2000)
+        .map(|nth| joined.follow(vec![kib(nth * 2, nth * 2 + 1)]))
+        .collect();
+    let began = Instant::now();
+    for _ in 0..4 {
+        for follower in &mut followers {
+            let _ = follower.next(1024).now_or_never();
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// Who waits for the first byte stands in the line for fetches, too.
+#[tokio::test(start_paused = true)]
+async fn who_wants_all_has_a_turn_among_readers_of_parts() {
+    let (house, bytes) = (small(), noise(4000 * 1024));
+    let digest = Digest::sha256_of(&bytes);
+    let gate = gate();
+    for _ in 0..200 {
+        let steps = [Step::Gate(Arc::clone(&gate)), Step::Send(bytes.clone())];
+        house.upstream.on_blob(&digest, Script::of(steps.into()));
+    }
+    // Each of them always wants another part.
+    let areas: Vec<Vec<_>> = (1..=6)
+        .map(|area| {
+            (0..20)
+                .map(|nth| kib(area * 600 + nth * 20, area * 600 + nth * 20 + 1))
+                .collect()
+        })
+        .collect();
+    let mut readers: Vec<_> = areas
+        .iter()
+        .map(|ranges| {
+            let specs: Vec<_> = ranges.iter().map(|it| part(*it)).collect();
+            let (house, digest) = (&house, &digest);
+            Box::pin(async move {
+                let Blob::Fill(joined, _) = begin(house, digest, &specs).await else {
+                    panic!("it is content already");
+                };
+                let mut follower = joined.follow(ranges.clone());
+                while follower.next(1024).await.unwrap().is_some() {}
+            })
+        })
+        .collect();
+    let mut all = Box::pin(begin(&house, &digest, &[]));
+    let from_0 = |asked: Vec<String>| {
+        asked
+            .iter()
+            .any(|it| it.starts_with("part 0-") || it == "from 0")
+    };
+    for _ in 0..12 {
+        for _ in 0..20 {
+            readers.retain_mut(|it| it.as_mut().now_or_never().is_none());
+            let _ = all.as_mut().now_or_never();
+            tokio::task::yield_now().await;
+        }
+        if from_0(asked(&house, &digest)) {
+            return;
+        }
+        gate.add_permits(1);
+    }
+    panic!("{:?}", asked(&house, &digest));
 }

@@ -220,7 +220,7 @@ async fn live(mirror: Arc<Mirror>, truth: Truth, clients: u64, for_ever: Duratio
         return;
     }
     let rest = async {
-        while !mirror.fills.is_empty() {
+        while mirror.fills.len() > 0 {
             sleep(Duration::from_millis(10)).await;
         }
     };

@@ -1,0 +1,27 @@
+//! Fills that run ahead of the clients.
+
+use std::fmt::Write;
+
+use crate::mirror::testkit::*;
+use crate::oci::Digest;
+
+/// Each fill under way holds a file open: a manifest of ten thousand layers must not take them all.
+#[tokio::test]
+async fn a_manifest_begins_no_more_fills_than_an_image_has_layers() {
+    let house = House::eager();
+    let mut manifest = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":["#.to_owned();
+    for nth in 0_u16..10_000 {
+        let comma = if nth > 0 { "," } else { "" };
+        let digest = Digest::sha256_of(&nth.to_le_bytes());
+        write!(manifest, r#"{comma}{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{digest}","size":2}}"#).unwrap();
+    }
+    manifest.push_str("]}");
+    house.upstream.tag("1", manifest.as_bytes());
+    let pulled = house
+        .mirror
+        .manifest(&origin("a"), &"1".parse().unwrap())
+        .await;
+    pulled.unwrap();
+    let under_way = house.under_way();
+    assert!((2..=130).contains(&under_way), "{under_way}");
+}
