@@ -1,4 +1,6 @@
 //! Past the store: when the disk fails, each follower reads on from upstream by itself, from where it stands.
+//!
+//! It takes no lane: its client sets its pace, and a slow one must not stand in the way of what is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -73,7 +75,7 @@ struct Stream {
 struct Gone;
 
 impl Stream {
-    /// Ends at once when the reader goes away, also while it waits for a lane or for upstream.
+    /// Ends at once when the reader goes away, also while it waits for upstream.
     async fn run(mut self) {
         let reader = self.sender.clone();
         let end = async {
@@ -108,7 +110,6 @@ impl Stream {
     async fn download(&mut self) -> Result<Result<(), FillError>, Gone> {
         let fill = Arc::clone(&self.fill);
         let fetcher = fill.fetcher();
-        let _lane = fetcher.lanes.lane(std::future::ready(())).await;
         let ByteRange { start, end } = self.range;
         let part = (start > 0 || end < self.size).then(|| RangeSpec::FromTo(start, end - 1));
         let mut body = match fetcher.ask(part).await {
