@@ -280,9 +280,8 @@ impl Follower {
                 found => return Ok(found),
             }
             // Also when nothing changes: what was to arrive soon may have stalled.
-            match timeout(LOOK_AGAIN, self.states.changed()).await {
-                Ok(Err(_)) => return Err(FillError::Abandoned),
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = timeout(LOOK_AGAIN, self.states.changed()).await {
+                return Err(FillError::Abandoned);
             }
         }
     }
