@@ -239,7 +239,7 @@ async fn keep(fill: &Arc<Fill>, verified: Verified) {
     let (store, link) = (Arc::clone(&fetcher.fills.store), fetcher.link.clone());
     let Some(work) = fill.work() else { return };
     let committed = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
-        work.partial().commit(&verified)?;
+        work.commit(&verified)?;
         store.link(&[link])
     });
     let digest = fill.digest();

@@ -108,12 +108,20 @@ impl Fills {
 
     /// Lays a fill down that nobody follows: what it brought stays for the next one.
     ///
-    /// With the table locked, so that nobody joins it meanwhile, and nobody begins it anew before its progress is
-    /// noted.
+    /// Its progress is noted before the table is locked, for the disk may take its time; then it is left with the
+    /// table locked, so that nobody joins it meanwhile.
     pub(super) fn rest(&self, fill: &Arc<Fill>) {
+        let Some(work) = fill.work() else { return };
+        let progress = fill.progress();
+        if !work.is_noted()
+            && let Some(progress) = &progress
+        {
+            work.note(progress, Durable(false));
+        }
         let mut table = self.table.lock();
         let resting = fill.quietly(|state| {
             let resting = matches!(state.phase, Phase::Open)
+                && (work.is_noted() || progress.is_none())
                 && state.seats == 0
                 && !state.finish
                 && state.ground.is_idle();
@@ -126,11 +134,9 @@ impl Fills {
             drop(table);
             return settle(fill);
         }
-        if let Some(work) = fill.take_work() {
-            match fill.progress() {
-                Some(progress) => work.note(&progress, Durable(false)),
-                None => work.discard(),
-            }
+        fill.take_work();
+        if progress.is_none() {
+            work.discard();
         }
         table.remove(fill.digest());
         self.count(&table);

@@ -1,12 +1,12 @@
 //! The unverified bytes of a fill: its file, and the hash of its prefix.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::measures::Measures;
-use crate::oci::{Digest, Verifier};
+use crate::oci::{Digest, Verified, Verifier};
 use crate::store::{Partial, Progress, Source, StoreError, StoreErrorKind};
 
 /// A fill's file and the hash of its prefix.
@@ -17,6 +17,7 @@ pub(super) struct Work {
     /// Bytes written since the last note, and since the last that was synced.
     unnoted: AtomicU64,
     unsynced: AtomicU64,
+    unsafe_to_keep: AtomicBool,
 }
 
 impl Work {
@@ -30,6 +31,7 @@ impl Work {
             home: Mutex::new(Some(verifier)),
             unnoted: AtomicU64::new(0),
             unsynced: AtomicU64::new(0),
+            unsafe_to_keep: AtomicBool::new(false),
         })
     }
 
@@ -79,9 +81,40 @@ impl Work {
     /// Notes what is present, so that another process can take the fill up. A note that fails costs bytes, later
     /// and perhaps: the fill itself goes on.
     pub(super) fn note(&self, progress: &Progress, durable: Durable) {
+        self.unnoted.store(0, Ordering::Relaxed);
         if let Err(error) = self.partial.checkpoint(progress, durable.0) {
             tracing::warn!(%error, "progress of a download not noted");
+            if durable.0 {
+                // What a sync could not bring to the disk, a later one may not know of.
+                self.unsafe_to_keep.store(true, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Whether nothing was written since the last note.
+    pub(super) fn is_noted(&self) -> bool {
+        self.unnoted.load(Ordering::Relaxed) == 0
+    }
+
+    /// Makes the bytes content. When that fails nothing of them is kept: a sync that failed is not made good by
+    /// another one.
+    pub(super) fn commit(&self, verified: &Verified) -> Result<(), StoreError> {
+        let committed = if self.unsafe_to_keep.load(Ordering::Relaxed) {
+            let digest = verified.digest().to_string();
+            let reason = "an earlier sync of its bytes failed";
+            Err(StoreError::new(
+                StoreErrorKind::Io,
+                "commit",
+                digest,
+                reason,
+            ))
+        } else {
+            self.partial.commit(verified).map(drop)
+        };
+        if committed.is_err() {
+            self.discard();
+        }
+        committed
     }
 
     /// Leaves nothing behind.

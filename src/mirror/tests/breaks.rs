@@ -215,6 +215,8 @@ async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
     let ((read, error), house) = pull(faulty).await;
     assert!(read == bytes && error.is_none(), "{error:?}");
     assert!(!house.has(&digest));
+    // A sync that failed is not made good by the next one.
+    assert!(house.store.unfinished().unwrap().is_empty());
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
