@@ -164,7 +164,7 @@ fn a_sparse_partial_reads_back(store: &dyn Store) -> Outcome {
 }
 
 fn pieces_are_written(store: &dyn Store) -> Outcome {
-    // More of them than the kernel takes at once, and empty ones among them.
+    // Empty ones among them.
     let piece = |nth: u32| Bytes::from(nth.to_string().repeat(nth as usize % 4));
     let pieces: Vec<_> = (0..3000).map(piece).collect();
     let bytes = pieces.concat();
