@@ -1,17 +1,17 @@
 //! Hashing what came out of order: read back from the file, behind the fetches.
 
-use std::io;
 use std::sync::Arc;
 
-use tokio::task::{spawn_blocking, yield_now};
+use tokio::task::yield_now;
 
 use super::error::FillError;
 use super::fetch::ending_of;
 use super::fetcher::settle;
 use super::fill::Fill;
+use super::read::read;
 use super::work::SharedWork;
 use crate::oci::Verifier;
-use crate::store::{Source, StoreError};
+use crate::store::Source;
 
 /// Bytes read and hashed at once.
 const PIECE: u64 = 256 * 1024;
@@ -78,48 +78,12 @@ pub(super) async fn hash_up_to(
     hash: &mut Verifier,
     until: u64,
 ) -> Result<(), FillError> {
-    let mut buffer = Vec::new();
     while hash.hashed() < until {
         let at = hash.hashed();
         let length = usize::try_from(PIECE.min(until - at)).unwrap_or(usize::MAX);
-        let (read, bytes) = read(source, at, length, buffer).await?;
-        hash.update(&bytes[..read]);
-        buffer = bytes;
+        hash.update(&read(source.clone(), at, length).await?);
         // A long way: others on this thread have their turn.
         yield_now().await;
     }
     Ok(())
-}
-
-/// Reads up to `length` bytes at `offset`, at least one.
-async fn read(
-    source: &Source,
-    offset: u64,
-    length: usize,
-    mut buffer: Vec<u8>,
-) -> Result<(usize, Vec<u8>), FillError> {
-    buffer.resize(length, 0);
-    let read = match source.try_read_at(offset, &mut buffer) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let source = source.clone();
-            let blocking = spawn_blocking(move || {
-                let read = source.read_at(offset, &mut buffer);
-                (read, buffer)
-            });
-            let (read, lent) = blocking.await.map_err(|_| FillError::Abandoned)?;
-            buffer = lent;
-            read
-        }
-        read => read,
-    };
-    match read {
-        Ok(read) if read > 0 => Ok((read, buffer)),
-        Ok(_) => Err(unreadable(&io::ErrorKind::UnexpectedEof.into())),
-        Err(error) => Err(unreadable(&error)),
-    }
-}
-
-/// A fill's file that cannot be read back.
-pub(super) fn unreadable(error: &io::Error) -> FillError {
-    FillError::Store(StoreError::io("read", "a fill's file", error))
 }

@@ -336,7 +336,8 @@ impl Fetch {
         }
         // Syncing takes long; the download does not wait for it.
         let work = Arc::clone(&self.work);
-        tokio::task::spawn_blocking(move || work.note(&progress, durable));
+        let runtime = &self.fetcher().fills.runtime;
+        runtime.spawn_blocking(move || work.note(&progress, durable));
     }
 }
 

@@ -266,7 +266,8 @@ impl Drop for Keeping {
 /// Ends a fill whose fetches have stopped. Wrong bytes go, right ones stay for the next fill.
 fn end(fill: &Arc<Fill>, ending: Ending) {
     let Some(work) = fill.take_work() else { return };
-    let keeps = matches!(&ending, Ending::Failed(error) if !error.spoils());
+    let right = matches!(&ending, Ending::Failed(error) if !error.spoils());
+    let keeps = right && work.may_be_kept();
     match fill.progress().filter(|_| keeps) {
         Some(progress) => work.note(&progress, Durable(false)),
         None => work.discard(),

@@ -1,18 +1,18 @@
 //! One reader of a fill: waits for bytes at its own offset and reads them from the fill's file.
 
-use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::catch_up::{hash_up_to, unreadable};
+use super::catch_up::hash_up_to;
 use super::error::FillError;
 use super::fetcher::{self, Feed, carry_out, settle};
 use super::fill::opening;
 use super::past::Past;
+use super::read::read;
 use super::seat::Seat;
 use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
 use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
@@ -219,11 +219,6 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// The digest of the blob.
-    pub fn digest(&self) -> &Digest {
-        self.place.joined.seat.fill().digest()
-    }
-
     /// The next bytes, at most `most` and at least one, never of two ranges; `None` when all have been given.
     ///
     /// Waits for bytes that are not here yet. An error means that the rest will not come: what was given out
@@ -333,30 +328,5 @@ fn look(state: &State, left: ByteRange, guarded: bool) -> Result<Look, FillError
         }
         (Step::Ask, ..) => Ok(Look::Ask),
         _ => Ok(Look::Wait),
-    }
-}
-
-/// Reads bytes that are known to be in the file: most often from the page cache, else on a blocking thread.
-async fn read(source: Source, offset: u64, length: usize) -> Result<Bytes, FillError> {
-    let mut buffer = BytesMut::zeroed(length);
-    let read = match source.try_read_at(offset, &mut buffer) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let blocking = tokio::task::spawn_blocking(move || {
-                let read = source.read_at(offset, &mut buffer);
-                (buffer, read)
-            });
-            let (read_into, read) = blocking.await.map_err(|_| FillError::Abandoned)?;
-            buffer = read_into;
-            read
-        }
-        read => read,
-    };
-    match read {
-        Ok(0) => Err(unreadable(&io::ErrorKind::UnexpectedEof.into())),
-        Ok(read) => {
-            buffer.truncate(read);
-            Ok(buffer.freeze())
-        }
-        Err(error) => Err(unreadable(&error)),
     }
 }

@@ -31,7 +31,7 @@
 //! | `catch_up` | hashing what came out of order |
 //! | `work` | the file and the hash at rest; when progress is noted |
 //! | `table`, `seat` | all fills; a request's part in one |
-//! | `follower` | one client's reader |
+//! | `follower`, `read` | one client's reader; reading the file |
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
 //! | `policy`, `lanes` | what goes on alone and what is kept; how many at once |
@@ -50,6 +50,7 @@ mod past;
 mod patience;
 mod policy;
 mod quarantine;
+mod read;
 mod seat;
 mod state;
 mod table;

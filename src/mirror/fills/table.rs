@@ -112,7 +112,7 @@ impl Fills {
     /// table locked, so that nobody joins it meanwhile.
     pub(super) fn rest(&self, fill: &Arc<Fill>) {
         let Some(work) = fill.work() else { return };
-        let progress = fill.progress();
+        let progress = fill.progress().filter(|_| work.may_be_kept());
         if !work.is_noted()
             && let Some(progress) = &progress
         {

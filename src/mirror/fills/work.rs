@@ -17,6 +17,7 @@ pub(super) struct Work {
     /// Bytes written since the last note, and since the last that was synced.
     unnoted: AtomicU64,
     unsynced: AtomicU64,
+    /// A sync of these bytes has failed: the next one may say yes though some of them are lost.
     unsafe_to_keep: AtomicBool,
 }
 
@@ -85,7 +86,6 @@ impl Work {
         if let Err(error) = self.partial.checkpoint(progress, durable.0) {
             tracing::warn!(%error, "progress of a download not noted");
             if durable.0 {
-                // What a sync could not bring to the disk, a later one may not know of.
                 self.unsafe_to_keep.store(true, Ordering::Relaxed);
             }
         }
@@ -96,20 +96,21 @@ impl Work {
         self.unnoted.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether the bytes may be taken up by a later fill.
+    pub(super) fn may_be_kept(&self) -> bool {
+        !self.unsafe_to_keep.load(Ordering::Relaxed)
+    }
+
     /// Makes the bytes content. When that fails nothing of them is kept: a sync that failed is not made good by
     /// another one.
     pub(super) fn commit(&self, verified: &Verified) -> Result<(), StoreError> {
-        let committed = if self.unsafe_to_keep.load(Ordering::Relaxed) {
+        let committed = if self.may_be_kept() {
+            self.partial.commit(verified).map(drop)
+        } else {
             let digest = verified.digest().to_string();
             let reason = "an earlier sync of its bytes failed";
-            Err(StoreError::new(
-                StoreErrorKind::Io,
-                "commit",
-                digest,
-                reason,
-            ))
-        } else {
-            self.partial.commit(verified).map(drop)
+            let kind = StoreErrorKind::Io;
+            Err(StoreError::new(kind, "commit", digest, reason))
         };
         if committed.is_err() {
             self.discard();
@@ -131,3 +132,42 @@ pub(super) struct Durable(pub(super) bool);
 
 /// Shared by the fill and its fetches.
 pub(super) type SharedWork = Arc<Work>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::testkit::origin;
+    use crate::oci::{ByteRange, RangeSet};
+    use crate::store::faulty::{Fault, Faulty};
+    use crate::store::{Contents, MemoryStore, Role};
+
+    #[test]
+    fn what_a_sync_has_failed_for_is_not_kept() {
+        let bytes = b"synced or not";
+        let digest = Digest::sha256_of(bytes);
+        let progress = Progress {
+            link: crate::mirror::link(&origin("a"), &digest, Role::Blob),
+            size: bytes.len() as u64,
+            present: RangeSet::from_iter([ByteRange::new(0, bytes.len() as u64)]),
+            wanted: true,
+        };
+        // Begin and write are the first two operations, the note is the third.
+        for (fault, durable, keeps) in [
+            (Fault::None, true, true),
+            (Fault::FailsAt(3), false, true),
+            (Fault::FailsAt(3), true, false),
+        ] {
+            let store = Faulty::new(MemoryStore::default(), fault);
+            let partial = store.begin(&digest).unwrap().partial;
+            let work = Work::new(partial, &digest).unwrap();
+            work.partial().write_at(0, bytes).unwrap();
+            work.note(&progress, Durable(durable));
+            assert_eq!(work.may_be_kept(), keeps);
+            let verified = Verifier::verify(&digest, bytes).unwrap().unwrap();
+            assert_eq!(work.commit(&verified).is_ok(), keeps);
+            drop(work);
+            assert_eq!(store.open(&digest).unwrap().is_some(), keeps);
+            assert!(store.unfinished().unwrap().is_empty());
+        }
+    }
+}

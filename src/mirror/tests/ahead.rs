@@ -25,3 +25,52 @@ async fn a_manifest_begins_no_more_fills_than_an_image_has_layers() {
     let under_way = house.under_way();
     assert!((2..=130).contains(&under_way), "{under_way}");
 }
+
+/// What is made to be read in parts is left to those who read it so, and foreign layers to where they are.
+#[tokio::test]
+async fn only_what_is_pulled_whole_is_fetched_ahead() {
+    let house = House::eager();
+    let plain = noise(5_000);
+    let layers = [
+        (r#""annotations":{"org.example":"x"}"#, plain.clone()),
+        (
+            r#""annotations":{"containerd.io/snapshot/stargz/toc.digest":"x"}"#,
+            noise(1),
+        ),
+        (
+            r#""annotations":{"io.containers.zstd-chunked.manifest-position":"x"}"#,
+            noise(2),
+        ),
+        (
+            r#""annotations":{"io.github.containers.zstd-chunked.manifest-checksum":"x"}"#,
+            noise(3),
+        ),
+        (
+            r#""annotations":{"containerd.io/snapshot/nydus-blob":"true"}"#,
+            noise(4),
+        ),
+        (r#""urls":["https://elsewhere.example/x"]"#, noise(6)),
+    ];
+    let descriptors = layers.each_ref().map(|(more, bytes)| {
+        house.upstream.serves(bytes);
+        let digest = Digest::sha256_of(bytes);
+        let size = bytes.len();
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{digest}","size":{size},{more}}}"#
+        )
+    });
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[{}]}}"#,
+        descriptors.join(",")
+    );
+    house.upstream.tag("1", manifest.as_bytes());
+    for _ in 0..2 {
+        let tag = "1".parse().unwrap();
+        house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+        house.settle().await;
+    }
+    let digest = Digest::sha256_of(&plain);
+    assert!(house.has(&digest));
+    assert_eq!(house.upstream.count("GET blob"), 1);
+    assert_eq!(house.upstream.count(&format!("GET blob {digest}")), 1);
+}
