@@ -25,7 +25,8 @@ use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
 use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
 use crate::mirror::{
-    FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicy, Upstream,
+    FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies, TagPolicy,
+    Upstream,
 };
 use crate::server::{
     BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
@@ -256,10 +257,13 @@ fn upstreams(
                 reason,
             })?)
         };
-        let tags = TagPolicy {
+        let tags = TagPolicies::all(TagPolicy {
             ttl: upstream.tags.ttl,
+            stale_while_revalidate: Duration::ZERO,
             stale_if_error: upstream.tags.stale_if_error,
-        };
+            negative_ttl: Duration::ZERO,
+            is_immutable: false,
+        });
         let made = Upstream {
             registry,
             tags,

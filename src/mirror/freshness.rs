@@ -2,13 +2,59 @@
 
 use std::time::Duration;
 
+use crate::oci::{Pattern, Repository, Tag};
+
 /// How long a tag's answer is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TagPolicy {
     /// For this long after a check, upstream is not asked again.
     pub ttl: Duration,
+    /// For this long after `ttl`, the record is served at once and upstream asked behind the client's back.
+    pub stale_while_revalidate: Duration,
     /// For this long after `ttl`, the record is served when upstream is out.
     pub stale_if_error: Duration,
+    /// For this long, upstream's 404 stands.
+    pub negative_ttl: Duration,
+    /// The tag never moves: once known, upstream is not asked again.
+    pub is_immutable: bool,
+}
+
+/// The policies of one upstream's tags: the first rule that matches counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagPolicies {
+    /// In the order in which they are tried.
+    pub rules: Vec<TagRule>,
+    /// For tags that no rule matches.
+    pub otherwise: TagPolicy,
+}
+
+/// A policy for some tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagRule {
+    /// What the repository, as upstream names it, must match.
+    pub repository: Pattern,
+    /// What the tag must match.
+    pub tag: Pattern,
+    /// How long answers for these tags are good.
+    pub policy: TagPolicy,
+}
+
+impl TagPolicies {
+    /// The same policy for all tags.
+    pub fn all(policy: TagPolicy) -> Self {
+        Self {
+            rules: Vec::new(),
+            otherwise: policy,
+        }
+    }
+
+    /// The policy for `tag` of `repository`.
+    pub(super) fn of(&self, repository: &Repository, tag: &Tag) -> TagPolicy {
+        let rule = self.rules.iter().find(|rule| {
+            rule.repository.matches(repository.as_str()) && rule.tag.matches(tag.as_str())
+        });
+        rule.map_or(self.otherwise, |rule| rule.policy)
+    }
 }
 
 /// What to do with a record.
@@ -44,7 +90,10 @@ mod tests {
 
     const POLICY: TagPolicy = TagPolicy {
         ttl: Duration::from_mins(1),
+        stale_while_revalidate: Duration::ZERO,
         stale_if_error: Duration::from_mins(10),
+        negative_ttl: Duration::ZERO,
+        is_immutable: false,
     };
 
     #[test]

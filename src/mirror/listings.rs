@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Answer, Mirror, MirrorError, Outcome};
+use crate::oci::Digest;
+use crate::store::Origin;
 use crate::upstream::{ListBody, Listing};
 
 impl Mirror {
@@ -19,9 +21,17 @@ impl Mirror {
             .fetch_runtime
             .spawn(async move { registry.list(&listing, query.as_deref()).await });
         let value = ask.await.map_err(|_| MirrorError::Abandoned)??;
-        Ok(Answer {
-            value,
-            outcome: Outcome::Bypass("listing"),
-        })
+        Ok(Answer::new(value, Outcome::Bypass("listing")))
+    }
+
+    /// The manifests of `origin` that refer to `digest`, as an OCI index; `query` is upstream's own.
+    pub async fn referrers(
+        self: &Arc<Self>,
+        origin: &Origin,
+        digest: &Digest,
+        query: Option<String>,
+    ) -> Result<Answer<ListBody>, MirrorError> {
+        let listing = Listing::Referrers(origin.repository.clone(), digest.clone());
+        self.list(&origin.upstream, listing, query).await
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::fills::{Feed, FillError};
 use super::{Answer, Blob, Mirror, MirrorError, Outcome};
-use crate::oci::{Digest, Manifest, ManifestKind, MediaType, Reference, Verifier};
+use crate::oci::{Accepts, Digest, Manifest, ManifestKind, MediaType, Reference, Verifier};
 use crate::store::{Link, Origin, RecordKey, Role};
 
 /// The largest manifest served, in bytes: what upstreams are read up to.
@@ -56,6 +56,7 @@ impl Mirror {
         self: &Arc<Self>,
         origin: &Origin,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         let tag = match reference {
             Reference::Digest(digest) => {
@@ -67,6 +68,7 @@ impl Mirror {
         let key = RecordKey {
             origin: origin.clone(),
             tag,
+            accepts,
         };
         let resolved = self.resolve(&key).await?;
         let link = super::link(origin, &resolved.value.digest, Role::Manifest);
@@ -76,6 +78,7 @@ impl Mirror {
         if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
             answer.outcome = resolved.outcome;
         }
+        answer.age = resolved.age;
         Ok(answer)
     }
 
@@ -85,26 +88,26 @@ impl Mirror {
         self: &Arc<Self>,
         origin: &Origin,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<Answer<ManifestSummary>, MirrorError> {
         let tag = match reference {
             Reference::Digest(digest) => {
                 // A client that asks for the head asks for the rest next: bring the whole, it is content for ever.
                 let link = super::link(origin, digest, Role::Manifest);
                 let answer = self.manifest_by_digest(&link).await?;
-                return Ok(Answer {
-                    value: answer.value.summary(),
-                    outcome: answer.outcome,
-                });
+                return Ok(Answer::new(answer.value.summary(), answer.outcome));
             }
             Reference::Tag(tag) => tag.clone(),
         };
         let key = RecordKey {
             origin: origin.clone(),
             tag,
+            accepts,
         };
         let Answer {
             value: record,
             outcome,
+            age,
         } = self.resolve(&key).await?;
         let link = super::link(origin, &record.digest, Role::Manifest);
         // What is here knows better than upstream's headers, and is what a GET is answered with.
@@ -117,7 +120,11 @@ impl Mirror {
                 size: record.size,
             }
         };
-        Ok(Answer { value, outcome })
+        Ok(Answer {
+            value,
+            outcome,
+            age,
+        })
     }
 
     /// A manifest for a client that takes it whole: its blobs are asked for next.
@@ -138,7 +145,7 @@ impl Mirror {
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         if let Some(value) = self.manifests.get(link) {
             let outcome = Outcome::Hit;
-            return Ok(Answer { value, outcome });
+            return Ok(Answer::new(value, outcome));
         }
         self.bring_manifest(link, Feed::Manifest).await
     }
@@ -164,7 +171,7 @@ impl Mirror {
         let (value, references) = read;
         self.remember(references).await;
         self.manifests.insert(link.clone(), value.clone());
-        Ok(Answer { value, outcome })
+        Ok(Answer::new(value, outcome))
     }
 
     /// Reads a manifest whole. Its digest is checked also when it comes from our own disk: it is small, and it

@@ -33,6 +33,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
 use tokio::runtime::Handle;
@@ -47,7 +48,7 @@ use crate::upstream::Registry;
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
 pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
-pub use freshness::TagPolicy;
+pub use freshness::{TagPolicies, TagPolicy, TagRule};
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
 pub use obtain::Blob;
@@ -63,6 +64,19 @@ pub struct Answer<T> {
     pub value: T,
     /// How it was answered.
     pub outcome: Outcome,
+    /// For how long it has been known without a question to upstream; `None` for what never ages.
+    pub age: Option<Duration>,
+}
+
+impl<T> Answer<T> {
+    /// An answer that does not age.
+    pub fn new(value: T, outcome: Outcome) -> Self {
+        Self {
+            value,
+            outcome,
+            age: None,
+        }
+    }
 }
 
 /// One upstream as the engine sees it.
@@ -70,7 +84,7 @@ pub struct Upstream {
     /// The way to it.
     pub registry: Arc<dyn Registry>,
     /// How long its tags' answers are good.
-    pub tags: TagPolicy,
+    pub tags: TagPolicies,
     /// Connections that download blobs at once.
     pub downloads: usize,
     /// How many of them may run ahead of the clients, after a manifest was brought; 0 for none.
@@ -96,7 +110,7 @@ pub struct Parts {
 /// One upstream, and the lanes to it.
 struct Way {
     registry: Arc<dyn Registry>,
-    tags: TagPolicy,
+    tags: TagPolicies,
     lanes: Arc<Lanes>,
     eager: bool,
 }

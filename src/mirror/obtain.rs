@@ -83,18 +83,12 @@ impl Mirror {
             && self.linked(&link)
         {
             let outcome = Outcome::Hit;
-            return Ok(Answer { value, outcome });
+            return Ok(Answer::new(value, outcome));
         }
         let told = self.prove(&link).await?;
         Ok(match held {
-            Some(value) => Answer {
-                value,
-                outcome: Outcome::Revalidated,
-            },
-            None => Answer {
-                value: told,
-                outcome: Outcome::Bypass("head"),
-            },
+            Some(value) => Answer::new(value, Outcome::Revalidated),
+            None => Answer::new(told, Outcome::Bypass("head")),
         })
     }
 
@@ -115,10 +109,7 @@ impl Mirror {
         if let Some(content) = self.content(&link.digest)?
             && self.linked(link)
         {
-            return Ok(Answer {
-                value: Blob::Content(content),
-                outcome: Outcome::Hit,
-            });
+            return Ok(Answer::new(Blob::Content(content), Outcome::Hit));
         }
         let fetcher = self.fetcher(link, feed)?;
         for _ in 0..=BROKEN_FILLS_OF_OTHERS {
@@ -154,7 +145,7 @@ impl Mirror {
                     Outcome::Revalidated
                 };
                 let value = Blob::Content(content);
-                return Ok(Some(Answer { value, outcome }));
+                return Ok(Some(Answer::new(value, outcome)));
             }
         };
         if !own && !self.linked(link) {
@@ -169,7 +160,7 @@ impl Mirror {
                     None => outcome,
                 };
                 let value = Blob::Fill(joined, size);
-                Ok(Some(Answer { value, outcome }))
+                Ok(Some(Answer::new(value, outcome)))
             }
             Err(error) if own => Err(error.into()),
             Err(_) => Ok(None),

@@ -1,6 +1,7 @@
 //! A tag: its record while that is fresh, else one question to upstream for all who ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fills::Feed;
 use super::freshness::{Freshness, freshness};
@@ -20,7 +21,8 @@ impl Mirror {
         self: &Arc<Self>,
         key: &RecordKey,
     ) -> Result<Resolved, MirrorError> {
-        let policy = self.upstream(&key.origin.upstream)?.tags;
+        let way = self.upstream(&key.origin.upstream)?;
+        let policy = way.tags.of(&key.origin.repository, &key.tag);
         let record = self.store.record(key).unwrap_or_else(|error| {
             tracing::warn!(%error, "catalog cannot be read");
             None
@@ -32,6 +34,7 @@ impl Mirror {
             return Ok(Answer {
                 value: record.clone(),
                 outcome: Outcome::Hit,
+                age: Some(self.age(record)),
             });
         }
         let ask = || {
@@ -48,6 +51,7 @@ impl Mirror {
             }
             (Err(error), Some(record)) => match stands_in(&error, judged) {
                 Some(why) => Ok(Answer {
+                    age: Some(self.age(&record)),
                     value: record,
                     outcome: Outcome::Stale(why),
                 }),
@@ -66,7 +70,7 @@ impl Mirror {
         let registry = &self.upstream(&key.origin.upstream)?.registry;
         let reference = Reference::Tag(key.tag.clone());
         let head = registry
-            .head_manifest(&key.origin.repository, &reference)
+            .head_manifest(&key.origin.repository, &reference, key.accepts)
             .await;
         let record = match head {
             Ok(head) => self.record_of(key, head).await?,
@@ -92,7 +96,13 @@ impl Mirror {
         Ok(Answer {
             value: record,
             outcome,
+            age: Some(Duration::ZERO),
         })
+    }
+
+    /// How long ago upstream confirmed it.
+    fn age(&self, record: &Record) -> Duration {
+        Duration::from_secs(self.clock.now().saturating_sub(record.checked_at))
     }
 
     /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
@@ -124,7 +134,7 @@ impl Mirror {
         let registry = &self.upstream(&key.origin.upstream)?.registry;
         let reference = Reference::Tag(key.tag.clone());
         let body = registry
-            .get_manifest(&key.origin.repository, &reference)
+            .get_manifest(&key.origin.repository, &reference, key.accepts)
             .await?;
         let digest = body
             .digest

@@ -15,8 +15,10 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Clock, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
-use crate::oci::{ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
+use super::{
+    Clock, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, TagPolicy, Upstream,
+};
+use crate::oci::{Accepts, ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
@@ -132,6 +134,7 @@ impl Registry for Scripted {
         &self,
         _: &Repository,
         reference: &Reference,
+        _: Accepts,
     ) -> Result<ManifestHead, UpstreamError> {
         self.called(format!("HEAD manifest {reference}"))?;
         let bytes = self.manifest(reference)?;
@@ -147,6 +150,7 @@ impl Registry for Scripted {
         &self,
         _: &Repository,
         reference: &Reference,
+        _: Accepts,
     ) -> Result<ManifestBody, UpstreamError> {
         self.called(format!("GET manifest {reference}"))?;
         let bytes = self.manifest(reference)?;
@@ -235,6 +239,7 @@ impl Registry for Scripted {
         Ok(ListBody {
             bytes: Bytes::from_static(b"{\"name\":\"a\",\"tags\":[\"1\"]}"),
             next: Some("n=1&last=1&own=a%2Fb".to_owned()),
+            is_filtered: false,
         })
     }
 }
@@ -270,7 +275,18 @@ pub(crate) fn policy() -> FillPolicy {
     }
 }
 
-fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicy, eager_downloads: usize) -> Upstream {
+/// How the tags of a [`house`] are treated.
+pub(crate) fn tag_policy() -> TagPolicy {
+    TagPolicy {
+        ttl: Duration::from_secs(TTL),
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::from_secs(STALE),
+        negative_ttl: Duration::ZERO,
+        is_immutable: false,
+    }
+}
+
+fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicies, eager_downloads: usize) -> Upstream {
     Upstream {
         registry,
         tags,
@@ -305,10 +321,7 @@ impl House {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
-        let tags = TagPolicy {
-            ttl: Duration::from_secs(TTL),
-            stale_if_error: Duration::from_secs(STALE),
-        };
+        let tags = TagPolicies::all(tag_policy());
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
             upstreams: HashMap::from([(

@@ -3,6 +3,7 @@
 //! Everything here is parsed once, at the edge, and valid from then on. No I/O, no clock, no async: whatever
 //! can be decided from values alone is decided here and tested as a function.
 
+mod accepts;
 mod challenge;
 mod content_range;
 mod descriptor;
@@ -14,6 +15,7 @@ mod manifest;
 mod media_type;
 mod name;
 mod path;
+mod pattern;
 mod range;
 mod range_set;
 mod reference;
@@ -22,6 +24,7 @@ pub(crate) mod strategies;
 mod textual;
 mod verifier;
 
+pub use accepts::Accepts;
 pub use challenge::{Challenge, Scheme};
 pub use content_range::{ContentRange, ContentRangeError};
 pub use descriptor::{Descriptor, DescriptorError, Platform};
@@ -29,9 +32,10 @@ pub use digest::{Algorithm, Digest, DigestError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error_code::{ErrorCode, UnknownErrorCode};
 pub use manifest::{Manifest, ManifestError, ManifestKind};
-pub use media_type::{ANY_MANIFEST_ACCEPT, MANIFEST_ACCEPT, MediaType, MediaTypeError};
+pub use media_type::{MediaType, MediaTypeError};
 pub use name::{NameError, Repository};
 pub use path::PathError;
+pub use pattern::{Pattern, PatternError};
 pub use range::{ByteRange, RangeHeader, RangeSpec};
 pub use range_set::RangeSet;
 pub use reference::{Reference, ReferenceError, Tag, TagError};

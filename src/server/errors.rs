@@ -136,6 +136,12 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
             };
             coded(code, &message)
         }
+        ErrorKind::AssumedOffline { retry_after } => {
+            let mut response = unavailable(StatusCode::BAD_GATEWAY);
+            let seconds = retry_after.as_secs() + 1;
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            response
+        }
         ErrorKind::Offline => {
             let message = "it is not here, or nothing here shows that this repository has it, and the mirror is offline";
             coded(asked.unknown(), message)

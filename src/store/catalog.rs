@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::oci::{Digest, MediaType, Repository, Tag};
+use crate::oci::{Accepts, Digest, MediaType, Repository, Tag};
 
 /// A repository of an upstream: where content is asked for, and under which right it is given out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,8 @@ pub struct RecordKey {
     pub origin: Origin,
     /// The tag.
     pub tag: Tag,
+    /// Which types were asked for: upstreams may answer the same tag differently.
+    pub accepts: Accepts,
 }
 
 /// What a tag meant when upstream was last asked.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     Content, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError, StoreErrorKind,
 };
-use crate::oci::{Digest, MediaType, Verified, Verifier};
+use crate::oci::{Accepts, Digest, MediaType, Verified, Verifier};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
@@ -248,6 +248,7 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
         Ok(RecordKey {
             origin: origin(upstream, repository)?,
             tag: tag.parse()?,
+            accepts: Accepts::MODERN,
         })
     };
     let record = |text: &str| Record {

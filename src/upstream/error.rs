@@ -62,6 +62,11 @@ pub enum ErrorKind {
     Protocol,
     /// Our own policy forbids the next step: a token realm or a redirect that is not allowed.
     Refused,
+    /// It failed again and again just now, and was not asked this time.
+    AssumedOffline {
+        /// When it is asked again.
+        retry_after: Duration,
+    },
     /// The mirror works offline; no upstream was asked.
     Offline,
 }
@@ -85,6 +90,7 @@ impl ErrorKind {
             Self::Cut => "cut",
             Self::Protocol => "protocol",
             Self::Refused => "refused",
+            Self::AssumedOffline { .. } => "assumed-offline",
             Self::Offline => "offline",
         }
     }
@@ -108,6 +114,7 @@ impl ErrorKind {
             | Self::Timeout(_)
             | Self::Cut
             | Self::Protocol
+            | Self::AssumedOffline { .. }
             | Self::Offline => true,
         }
     }
@@ -117,6 +124,7 @@ impl ErrorKind {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TooManyRequests { .. }
+            | Self::AssumedOffline { .. }
             | Self::Resolve
             | Self::Connect
             | Self::Timeout(_)
@@ -161,6 +169,11 @@ impl fmt::Display for ErrorKind {
             Self::Cut => f.write_str("connection ended before the response did"),
             Self::Protocol => f.write_str("not an answer of a registry"),
             Self::Refused => f.write_str("refused by the mirror's own policy"),
+            Self::AssumedOffline { retry_after } => write!(
+                f,
+                "assumed to be out after its last failures (asked again in {} s)",
+                retry_after.as_secs() + 1
+            ),
             Self::Offline => f.write_str("the mirror is offline"),
         }
     }

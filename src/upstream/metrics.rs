@@ -12,6 +12,7 @@ pub(super) enum Kind {
     Blob,
     Tags,
     Catalog,
+    Referrers,
     Token,
     Ping,
 }
@@ -23,6 +24,7 @@ impl Kind {
             Self::Blob => "blob",
             Self::Tags => "tags",
             Self::Catalog => "catalog",
+            Self::Referrers => "referrers",
             Self::Token => "token",
             Self::Ping => "ping",
         }

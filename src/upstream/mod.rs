@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::oci::{Digest, MediaType, RangeSpec, Reference, Repository};
+use crate::oci::{Accepts, Digest, MediaType, RangeSpec, Reference, Repository};
 
 pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
@@ -106,6 +106,9 @@ pub enum Listing {
     Tags(Repository),
     /// The repositories of the registry.
     Catalog,
+    /// The manifests that refer to a digest of a repository, as an OCI index (OCI distribution spec, "Listing
+    /// Referrers"). An upstream without this endpoint is [`NotFound`](ErrorKind::NotFound).
+    Referrers(Repository, Digest),
 }
 
 /// One page of a listing.
@@ -115,6 +118,21 @@ pub struct ListBody {
     pub bytes: Bytes,
     /// The query of the next page's URL (`Link` with `rel="next"`), opaque, without the `?`.
     pub next: Option<String>,
+    /// Whether the upstream says that it filtered by `artifactType` (`OCI-Filters-Applied`).
+    pub is_filtered: bool,
+}
+
+/// What is known of an upstream without asking it. The default is that of one nobody complains of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// A request waits for the head of its answer for longer than it should, and no other was answered since: whoever
+    /// can do without this upstream had better not wait for it.
+    pub is_slow: bool,
+    /// It is assumed to be out: questions fail at once with [`AssumedOffline`](ErrorKind::AssumedOffline), but for a
+    /// probe now and then.
+    pub is_down: bool,
+    /// What it still grants us is down to the reserve: what is counted against us should wait if it can.
+    pub is_spent: bool,
 }
 
 /// One registry: what the engine asks of an upstream.
@@ -124,9 +142,9 @@ pub struct ListBody {
 /// a [`BlobBody`], ends the request.
 #[async_trait]
 pub trait Registry: Send + Sync + 'static {
-    /// Asks for a manifest's digest, type and size without its bytes, with the full set of
-    /// manifest types accepted (OCI distribution spec, "Checking if content exists in the
-    /// registry").
+    /// Asks for a manifest's digest, type and size without its bytes (OCI distribution spec, "Checking if
+    /// content exists in the registry"). `accepts` says which types may answer a tag; by digest the content is
+    /// fixed and everything is accepted.
     ///
     /// # Errors
     /// Any [`ErrorKind`]; an unknown manifest is [`NotFound`](ErrorKind::NotFound).
@@ -134,9 +152,11 @@ pub trait Registry: Send + Sync + 'static {
         &self,
         repository: &Repository,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<ManifestHead, UpstreamError>;
 
-    /// Fetches a manifest (OCI distribution spec, "Pulling manifests").
+    /// Fetches a manifest (OCI distribution spec, "Pulling manifests"); `accepts` as for
+    /// [`head_manifest`](Registry::head_manifest).
     ///
     /// # Errors
     /// Any [`ErrorKind`]; a body over 16 MiB or of type HTML is
@@ -145,6 +165,7 @@ pub trait Registry: Send + Sync + 'static {
         &self,
         repository: &Repository,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<ManifestBody, UpstreamError>;
 
     /// Asks for a blob's size. Registries that refuse HEAD, or send no length, are asked for the
@@ -184,4 +205,9 @@ pub trait Registry: Send + Sync + 'static {
     /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
     async fn list(&self, listing: &Listing, query: Option<&str>)
     -> Result<ListBody, UpstreamError>;
+
+    /// What is known of it without asking. Never waits.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     UpstreamError,
 };
-use crate::oci::{Digest, RangeSpec, Reference, Repository};
+use crate::oci::{Accepts, Digest, RangeSpec, Reference, Repository};
 
 /// A registry that is never asked: every call fails with [`ErrorKind::Offline`].
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ impl Registry for OfflineRegistry {
         &self,
         _: &Repository,
         _: &Reference,
+        _: Accepts,
     ) -> Result<ManifestHead, UpstreamError> {
         self.refuse()
     }
@@ -39,6 +40,7 @@ impl Registry for OfflineRegistry {
         &self,
         _: &Repository,
         _: &Reference,
+        _: Accepts,
     ) -> Result<ManifestBody, UpstreamError> {
         self.refuse()
     }
@@ -74,8 +76,14 @@ mod tests {
         let reference: Reference = "3".parse().unwrap();
         let digest = Digest::sha256_of(b"");
         let kinds = [
-            registry.head_manifest(&repository, &reference).await.err(),
-            registry.get_manifest(&repository, &reference).await.err(),
+            registry
+                .head_manifest(&repository, &reference, Accepts::MODERN)
+                .await
+                .err(),
+            registry
+                .get_manifest(&repository, &reference, Accepts::MODERN)
+                .await
+                .err(),
             registry.head_blob(&repository, &digest).await.err(),
             registry.get_blob(&repository, &digest, None).await.err(),
             registry.list(&Listing::Catalog, None).await.err(),

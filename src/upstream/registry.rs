@@ -20,8 +20,7 @@ use super::{
     UpstreamError,
 };
 use crate::oci::{
-    ANY_MANIFEST_ACCEPT, ContentRange, ContentRangeError, Digest, Endpoint, MANIFEST_ACCEPT,
-    RangeSpec, Reference, Repository,
+    Accepts, ContentRange, ContentRangeError, Digest, Endpoint, RangeSpec, Reference, Repository,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -74,15 +73,16 @@ impl HttpRegistry {
         method: Method,
         repository: &Repository,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<Answer, UpstreamError> {
         let endpoint = Endpoint::Manifest(repository.clone(), reference.clone());
         // By tag the types decide what is sent; by digest they could only get in the way.
         let accept = match reference {
-            Reference::Tag(_) => MANIFEST_ACCEPT,
-            Reference::Digest(_) => ANY_MANIFEST_ACCEPT,
+            Reference::Tag(_) => accepts,
+            Reference::Digest(_) => Accepts::EVERYTHING,
         };
         let ask = Ask {
-            accept: HeaderValue::from_str(&accept.join(", "))
+            accept: HeaderValue::from_str(&accept.header())
                 .unwrap_or(HeaderValue::from_static("*/*")),
             ..self.ask(Kind::Manifest, method, &endpoint)
         };
@@ -121,8 +121,12 @@ impl Registry for HttpRegistry {
         &self,
         repository: &Repository,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<ManifestHead, UpstreamError> {
-        match self.manifest(Method::HEAD, repository, reference).await {
+        match self
+            .manifest(Method::HEAD, repository, reference, accepts)
+            .await
+        {
             Ok(answer) => Ok(ManifestHead {
                 digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
                 media_type: answer.parsed(&CONTENT_TYPE),
@@ -130,7 +134,7 @@ impl Registry for HttpRegistry {
             }),
             // Some registries know no HEAD here; a GET costs more and tells the same.
             Err(error) if matches!(error.kind(), ErrorKind::Status(405 | 501)) => {
-                let body = self.get_manifest(repository, reference).await?;
+                let body = self.get_manifest(repository, reference, accepts).await?;
                 Ok(ManifestHead {
                     digest: body.digest,
                     media_type: body.media_type,
@@ -145,8 +149,11 @@ impl Registry for HttpRegistry {
         &self,
         repository: &Repository,
         reference: &Reference,
+        accepts: Accepts,
     ) -> Result<ManifestBody, UpstreamError> {
-        let answer = self.manifest(Method::GET, repository, reference).await?;
+        let answer = self
+            .manifest(Method::GET, repository, reference, accepts)
+            .await?;
         Ok(ManifestBody {
             digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
             media_type: answer.parsed(&CONTENT_TYPE),
@@ -217,13 +224,21 @@ impl Registry for HttpRegistry {
         let (kind, endpoint) = match listing {
             Listing::Tags(repository) => (Kind::Tags, Endpoint::Tags(repository.clone())),
             Listing::Catalog => (Kind::Catalog, Endpoint::Catalog),
+            Listing::Referrers(repository, digest) => (
+                Kind::Referrers,
+                Endpoint::Referrers(repository.clone(), digest.clone()),
+            ),
         };
         let mut ask = self.ask(kind, Method::GET, &endpoint);
         ask.url.set_query(query);
         let answer = ok(self.exchange.ask(&ask).await?).await?;
         let next = answer.headers(&LINK).find_map(next_query);
         let bytes = answer.bytes(LIST_LIMIT).await?;
-        Ok(ListBody { bytes, next })
+        Ok(ListBody {
+            bytes,
+            next,
+            is_filtered: false,
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use reqwest::{Client as HttpClient, Response};
 
 use super::outcomes::{self, Outcomes};
 use super::program::Architecture;
-use crate::oci::{Descriptor, Digest, MANIFEST_ACCEPT, Manifest, ManifestKind, Verifier};
+use crate::oci::{Accepts, Descriptor, Digest, Manifest, ManifestKind, Verifier};
 
 /// Between two pieces of an answer. The longest wait of a pull, since it is the mirror's to give up sooner.
 const IDLE: Duration = Duration::from_mins(1);
@@ -144,7 +144,7 @@ impl Client {
         let request = self
             .http
             .request(method, format!("http://{}{path}", self.registry))
-            .header(ACCEPT, MANIFEST_ACCEPT.join(", "));
+            .header(ACCEPT, Accepts::MODERN.header());
         let answer = request.send().await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         if answer.status() == 200 {

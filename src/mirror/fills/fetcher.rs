@@ -15,7 +15,7 @@ use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::table::Fills;
 use super::work::{Durable, Work};
-use crate::oci::{RangeSpec, Reference, Verified, Verifier};
+use crate::oci::{Accepts, RangeSpec, Reference, Verified, Verifier};
 use crate::store::{Begun, Link, Origin, Role, StoreError};
 use crate::upstream::{BlobBody, ErrorKind, Phase as Wait, Registry, UpstreamError};
 
@@ -75,7 +75,10 @@ impl Fetcher {
             Feed::Held(bytes) => bytes.clone(),
             Feed::Manifest => {
                 let reference = Reference::Digest(digest.clone());
-                let body = self.registry.get_manifest(repository, &reference).await?;
+                let body = self
+                    .registry
+                    .get_manifest(repository, &reference, Accepts::EVERYTHING)
+                    .await?;
                 body.bytes
             }
         };
@@ -100,7 +103,10 @@ pub(in crate::mirror) async fn head(
         Role::Blob => Some(registry.head_blob(repository, &link.digest).await?.size),
         Role::Manifest => {
             let reference = Reference::Digest(link.digest.clone());
-            registry.head_manifest(repository, &reference).await?.size
+            registry
+                .head_manifest(repository, &reference, Accepts::EVERYTHING)
+                .await?
+                .size
         }
     })
 }

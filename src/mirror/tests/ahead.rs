@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::mirror::testkit::*;
-use crate::oci::Digest;
+use crate::oci::{Accepts, Digest};
 
 /// Each fill under way holds a file open: a manifest of ten thousand layers must not take them all.
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn a_manifest_begins_no_more_fills_than_an_image_has_layers() {
     house.upstream.tag("1", manifest.as_bytes());
     let pulled = house
         .mirror
-        .manifest(&origin("a"), &"1".parse().unwrap())
+        .manifest(&origin("a"), &"1".parse().unwrap(), Accepts::MODERN)
         .await;
     pulled.unwrap();
     let under_way = house.under_way();
@@ -66,7 +66,11 @@ async fn only_what_is_pulled_whole_is_fetched_ahead() {
     house.upstream.tag("1", manifest.as_bytes());
     for _ in 0..2 {
         let tag = "1".parse().unwrap();
-        house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+        house
+            .mirror
+            .manifest(&origin("a"), &tag, Accepts::MODERN)
+            .await
+            .unwrap();
         house.settle().await;
     }
     let digest = Digest::sha256_of(&plain);

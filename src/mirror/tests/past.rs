@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all, join3};
 
 use crate::mirror::testkit::*;
 use crate::mirror::{Blob, FillError, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
+use crate::oci::{Accepts, ByteRange, Digest, RangeSpec, Reference};
 use crate::store::faulty::{Fault, Faulty};
 use crate::store::{MemoryStore, StoreErrorKind};
 
@@ -86,7 +86,11 @@ impl Run {
         let parts = join3(part(0, 10), part(90_000, 70_000), part(LARGE - 47, 47));
         let manifest = async {
             let reference = Reference::Digest(self.manifest.clone());
-            let answer = self.house.mirror.manifest(&origin("a"), &reference).await;
+            let answer = self
+                .house
+                .mirror
+                .manifest(&origin("a"), &reference, Accepts::MODERN)
+                .await;
             assert!(answer.unwrap().value.bytes == MANIFEST);
         };
         let ((mut whys, smalls), (parts, ())) =

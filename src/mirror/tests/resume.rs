@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::tags::manifest;
 use crate::mirror::testkit::*;
 use crate::mirror::{Blob, FillError, FillPolicy, Measures, MirrorError, Outcome};
-use crate::oci::{ByteRange, Digest, RangeSpec, Reference};
+use crate::oci::{Accepts, ByteRange, Digest, RangeSpec, Reference};
 use crate::store::{Contents, MemoryStore, Progress, Role, Store};
 
 const SIZE: usize = 400_000;
@@ -238,9 +238,15 @@ async fn a_manifest_that_another_repository_left_needs_upstreams_word() {
     drop(begun);
     let house = process(&store);
     let reference = Reference::Digest(digest.clone());
-    let theirs = house.mirror.manifest(&origin("theirs"), &reference).await;
+    let theirs = house
+        .mirror
+        .manifest(&origin("theirs"), &reference, Accepts::MODERN)
+        .await;
     assert!(theirs.is_err(), "given out without a question");
     house.upstream.tag("1", bytes.as_bytes());
-    let granted = house.mirror.manifest(&origin("granted"), &reference).await;
+    let granted = house
+        .mirror
+        .manifest(&origin("granted"), &reference, Accepts::MODERN)
+        .await;
     assert_eq!(granted.unwrap().value.bytes, bytes);
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::tags::{manifest, manifest_of};
 use crate::mirror::testkit::*;
 use crate::mirror::{MirrorError, Outcome};
-use crate::oci::{Digest, Reference};
+use crate::oci::{Accepts, Digest, Reference};
 use crate::store::{MemoryStore, Store};
 use crate::upstream::ErrorKind;
 
@@ -127,7 +127,7 @@ async fn a_manifest_shows_its_blobs() {
     house.upstream.tag("1", manifest.as_bytes());
     house
         .mirror
-        .manifest(&origin("ours"), &"1".parse().unwrap())
+        .manifest(&origin("ours"), &"1".parse().unwrap(), Accepts::MODERN)
         .await
         .unwrap();
     assert_eq!(
@@ -179,11 +179,14 @@ async fn a_manifest_held_from_elsewhere_is_proved_as_a_manifest() {
     let reference = Reference::Digest(digest);
     house
         .mirror
-        .manifest(&origin("a"), &reference)
+        .manifest(&origin("a"), &reference, Accepts::MODERN)
         .await
         .unwrap();
     house.settle().await;
-    let answer = house.mirror.manifest(&origin("b"), &reference).await;
+    let answer = house
+        .mirror
+        .manifest(&origin("b"), &reference, Accepts::MODERN)
+        .await;
     assert!(
         answer.is_ok(),
         "{:?} {:?}",
@@ -199,9 +202,16 @@ async fn a_tag_whose_manifest_is_held_from_elsewhere_is_served() {
     house.upstream.heads_without_digests();
     house.upstream.tag("1", manifest(b"one").as_bytes());
     let tag: Reference = "1".parse().unwrap();
-    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await
+        .unwrap();
     house.settle().await;
-    let answer = house.mirror.manifest(&origin("b"), &tag).await;
+    let answer = house
+        .mirror
+        .manifest(&origin("b"), &tag, Accepts::MODERN)
+        .await;
     assert!(
         answer.is_ok(),
         "{:?} {:?}",
@@ -220,14 +230,17 @@ async fn a_lost_catalog_costs_questions_only() {
     let reference = Reference::Digest(digest);
     first
         .mirror
-        .manifest(&origin("a"), &reference)
+        .manifest(&origin("a"), &reference, Accepts::MODERN)
         .await
         .unwrap();
     first.settle().await;
     store.lose_catalog();
     let second = House::over(store);
     second.upstream.tag("1", bytes.as_bytes());
-    let answer = second.mirror.manifest(&origin("a"), &reference).await;
+    let answer = second
+        .mirror
+        .manifest(&origin("a"), &reference, Accepts::MODERN)
+        .await;
     assert!(
         answer.is_ok(),
         "{:?} {:?}",
@@ -264,7 +277,7 @@ async fn a_blob_shows_no_other_digest() {
     house.settle().await;
     let _ = house
         .mirror
-        .manifest(&theirs, &Reference::Digest(lure))
+        .manifest(&theirs, &Reference::Digest(lure), Accepts::MODERN)
         .await;
     let stolen = house.mirror.blob(&theirs, &digest, &[]).await;
     assert!(stolen.is_err(), "{:?}", house.upstream.calls());
@@ -329,7 +342,7 @@ async fn a_blob_request_for_a_manifests_digest_does_not_spoil_the_manifest() {
     let mut blob = Box::pin(house.mirror.blob(&a, &digest, &[]));
     assert!((&mut blob).now_or_never().is_none());
     let reference = Reference::Digest(digest.clone());
-    let mut manifest = Box::pin(house.mirror.manifest(&a, &reference));
+    let mut manifest = Box::pin(house.mirror.manifest(&a, &reference, Accepts::MODERN));
     assert!((&mut manifest).now_or_never().is_none());
     gate.add_permits(1);
     let answer = manifest.await;

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use crate::mirror::testkit::*;
 use crate::mirror::{MirrorError, Outcome, Who};
-use crate::oci::{Digest, Reference};
+use crate::oci::{Accepts, Digest, Reference};
 use crate::store::{MemoryStore, Role, Store};
 use crate::upstream::ErrorKind;
 
@@ -28,7 +28,11 @@ pub(super) fn manifest(layer: &[u8]) -> String {
 
 async fn pull(house: &House) -> (Vec<u8>, Outcome) {
     let tag: Reference = "1".parse().unwrap();
-    let answer = house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    let answer = house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await
+        .unwrap();
     (answer.value.bytes.to_vec(), answer.outcome)
 }
 
@@ -36,7 +40,7 @@ async fn fails(house: &House) -> MirrorError {
     let tag: Reference = "1".parse().unwrap();
     house
         .mirror
-        .manifest(&origin("a"), &tag)
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
         .await
         .err()
         .unwrap()
@@ -189,7 +193,7 @@ async fn the_head_of_a_tag_costs_no_get() {
     let tag: Reference = "1".parse().unwrap();
     let head = house
         .mirror
-        .manifest_summary(&origin("a"), &tag)
+        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     assert_eq!(
@@ -218,18 +222,25 @@ async fn a_tag_seen_to_move_does_not_take_the_image_away() {
     let tag: Reference = "1".parse().unwrap();
     let old = manifest(b"one");
     house.upstream.tag("1", old.as_bytes());
-    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await
+        .unwrap();
     house.settle().await;
     house.upstream.tag("1", manifest(b"two").as_bytes());
     house.clock.pass(TTL);
     house
         .mirror
-        .manifest_summary(&origin("a"), &tag)
+        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     house.upstream.breaks(ErrorKind::Connect);
     house.clock.pass(TTL);
-    let answer = house.mirror.manifest(&origin("a"), &tag).await;
+    let answer = house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await;
     assert!(answer.is_ok(), "{:?}", answer.err());
 }
 
@@ -241,10 +252,17 @@ async fn nonsense_in_upstreams_place_is_an_outage() {
     house.upstream.heads_without_digests();
     let tag: Reference = "1".parse().unwrap();
     house.upstream.tag("1", manifest(b"one").as_bytes());
-    house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await
+        .unwrap();
     house.upstream.tag("1", b"{\"message\": \"please log in\"}");
     house.clock.pass(TTL);
-    let answer = house.mirror.manifest(&origin("a"), &tag).await;
+    let answer = house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await;
     assert!(
         matches!(&answer, Ok(answer) if matches!(answer.outcome, Outcome::Stale(_))),
         "{:?}",
@@ -263,10 +281,14 @@ async fn head_and_get_tell_one_type() {
     );
     house.upstream.tag("1", manifest.as_bytes());
     let tag: Reference = "1".parse().unwrap();
-    let get = house.mirror.manifest(&origin("a"), &tag).await.unwrap();
+    let get = house
+        .mirror
+        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .await
+        .unwrap();
     let head = house
         .mirror
-        .manifest_summary(&origin("a"), &tag)
+        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     assert_eq!(head.value, get.value.summary());
@@ -282,7 +304,10 @@ async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
         // Each round is a new process: memory does not remember the manifest.
         let house = House::over(Arc::clone(&store) as Arc<dyn Store>);
         house.upstream.tag("1", bytes.as_bytes());
-        let answer = house.mirror.manifest(&origin("a"), &reference).await;
+        let answer = house
+            .mirror
+            .manifest(&origin("a"), &reference, Accepts::MODERN)
+            .await;
         let answer = answer.unwrap();
         assert_eq!(answer.value.bytes, bytes.as_bytes());
         assert_eq!(answer.outcome, Outcome::Miss, "round {round}");
@@ -307,7 +332,7 @@ async fn a_large_manifest_that_comes_in_wrong_is_upstreams_fault_and_not_the_dis
     house.store.link(&[right_to_it]).unwrap();
     house.mirror.blob(&origin, &digest, &[]).await.unwrap();
     let reference = Reference::Digest(digest.clone());
-    let mut manifest = Box::pin(house.mirror.manifest(&origin, &reference));
+    let mut manifest = Box::pin(house.mirror.manifest(&origin, &reference, Accepts::MODERN));
     assert!((&mut manifest).now_or_never().is_none());
     gate.add_permits(1);
     let error = manifest.await.err().unwrap();

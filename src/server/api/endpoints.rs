@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Method, Response};
 
 use crate::mirror::{Answer, Blob, Mirror, MirrorError, Outcome, Strayed, Who};
-use crate::oci::{Digest, Endpoint, ErrorCode, Reference};
+use crate::oci::{Accepts, Digest, Endpoint, ErrorCode, Reference};
 use crate::server::Body;
 use crate::server::answers::{self, Wanted};
 use crate::server::conditions::{self, Requested};
@@ -132,12 +132,14 @@ async fn manifest(
     reference: &Reference,
 ) -> Answered {
     if wanted.method == Method::HEAD {
-        let found = mirror.manifest_summary(origin, reference).await;
+        let found = mirror
+            .manifest_summary(origin, reference, Accepts::MODERN)
+            .await;
         return Answered::of(found, Asked::Manifest, |summary| {
             answers::manifest(wanted, reference, &summary, None)
         });
     }
-    let found = mirror.manifest(origin, reference).await;
+    let found = mirror.manifest(origin, reference, Accepts::MODERN).await;
     Answered::of(found, Asked::Manifest, |held| {
         answers::manifest(wanted, reference, &held.summary(), Some(held.bytes))
     })

@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use redb::{DatabaseError, Error, ReadableDatabase, TableDefinition, TableError};
 
 use super::database::Reopening;
+use crate::oci::Accepts;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
@@ -164,7 +165,12 @@ fn prefix(origin: &Origin) -> String {
 }
 
 fn record_key(key: &RecordKey) -> String {
-    format!("{}{}", prefix(&key.origin), key.tag)
+    let tag = format!("{}{}", prefix(&key.origin), key.tag);
+    if key.accepts == Accepts::MODERN {
+        tag
+    } else {
+        format!("{tag}\0{:02x}", key.accepts.bits())
+    }
 }
 
 fn link_key(link: &Link) -> String {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::DiskStore;
-use crate::oci::{Digest, MediaType, Verifier};
+use crate::oci::{Accepts, Digest, MediaType, Verifier};
 use crate::store::{Catalog, Contents, Link, Origin, Record, RecordKey, Role, StoreErrorKind};
 
 const BYTES: &[u8] = b"kept across restarts";
@@ -29,6 +29,7 @@ fn record_key() -> RecordKey {
     RecordKey {
         origin: origin(),
         tag: "latest".parse().unwrap(),
+        accepts: Accepts::MODERN,
     }
 }
 

@@ -84,7 +84,7 @@ async fn a_closed_port_is_a_failed_connection() {
     drop(listener);
     let registry = registry_with(&Settings::new("test", Url::parse(&url).unwrap()));
     let error = registry
-        .get_manifest(&repository(), &tag())
+        .get_manifest(&repository(), &tag(), Accepts::MODERN)
         .await
         .unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Connect);

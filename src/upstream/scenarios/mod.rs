@@ -15,7 +15,7 @@ mod server;
 use std::time::Duration;
 
 use super::{Credentials, ErrorKind, HttpRegistry, Metrics, Registry, Settings};
-use crate::oci::{Digest, Reference, Repository};
+use crate::oci::{Accepts, Digest, Reference, Repository};
 use server::Server;
 
 const BODY: &str = r#"{"schemaVersion":2}"#;
@@ -69,7 +69,10 @@ const SOON: Duration = Duration::from_millis(300);
 
 /// Fetches the manifest and gives its bytes, or what went wrong.
 async fn pull(registry: &HttpRegistry) -> Result<Vec<u8>, ErrorKind> {
-    match registry.get_manifest(&repository(), &tag()).await {
+    match registry
+        .get_manifest(&repository(), &tag(), Accepts::MODERN)
+        .await
+    {
         Ok(body) => Ok(body.bytes.to_vec()),
         Err(error) => Err(error.kind().clone()),
     }

@@ -18,7 +18,9 @@ async fn pull_with_realm_at(host: &str, realms: &[&str]) -> (Server, Result<(), 
         ..own(&server)
     };
     let registry = registry_with(&settings);
-    let result = registry.get_manifest(&repository(), &tag()).await;
+    let result = registry
+        .get_manifest(&repository(), &tag(), Accepts::MODERN)
+        .await;
     (elsewhere, result.map(drop))
 }
 

@@ -34,7 +34,10 @@ async fn every_redirect_keeps_method_and_headers() {
         })
         .await;
         let registry = registry(&server);
-        let head = registry.head_manifest(&repository(), &tag()).await.unwrap();
+        let head = registry
+            .head_manifest(&repository(), &tag(), Accepts::MODERN)
+            .await
+            .unwrap();
         assert_eq!(head.size, Some(BODY.len() as u64));
         let requests = server.requests();
         let last = requests.last().unwrap();

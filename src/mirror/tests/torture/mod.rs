@@ -23,8 +23,8 @@ use self::clients::{Truth, visit};
 use self::dice::Dice;
 use self::watched::{Breaks, Life, Violations, Watched};
 use self::wild::{Moods, Wild};
-use crate::mirror::testkit::HandClock;
-use crate::mirror::{FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicy, Upstream};
+use crate::mirror::testkit::{HandClock, tag_policy};
+use crate::mirror::{FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream};
 use crate::oci::Digest;
 use crate::store::{Contents, MemoryStore, StoreErrorKind};
 use crate::upstream::Registry;
@@ -186,10 +186,7 @@ fn run(seed: u64) -> Vec<String> {
 fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<Mirror> {
     let upstream = Upstream {
         registry: upstream as Arc<dyn Registry>,
-        tags: TagPolicy {
-            ttl: Duration::ZERO,
-            stale_if_error: Duration::ZERO,
-        },
+        tags: TagPolicies::all(tag_policy()),
         downloads: schedule.lanes,
         eager_downloads: 0,
     };

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::sleep;
 
 use super::dice::Dice;
-use crate::oci::{ByteRange, Digest, RangeSpec, Reference, Repository};
+use crate::oci::{Accepts, ByteRange, Digest, RangeSpec, Reference, Repository};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Phase, Registry,
     UpstreamError,
@@ -180,6 +180,7 @@ impl Registry for Wild {
         &self,
         _: &Repository,
         _: &Reference,
+        _: Accepts,
     ) -> Result<ManifestHead, UpstreamError> {
         Err(Self::error(ErrorKind::NotFound { code: None }))
     }
@@ -188,6 +189,7 @@ impl Registry for Wild {
         &self,
         _: &Repository,
         _: &Reference,
+        _: Accepts,
     ) -> Result<ManifestBody, UpstreamError> {
         Err(Self::error(ErrorKind::NotFound { code: None }))
     }
