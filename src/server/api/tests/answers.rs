@@ -120,7 +120,7 @@ async fn the_next_page_of_a_listing_is_on_our_own_host_under_the_same_address() 
                 .contains("PAGINATION_NUMBER_INVALID")
         );
     }
-    assert_eq!(surface.house.upstream.count("GET list"), 3);
+    assert_eq!(surface.house.upstream.count("GET list"), 1);
 }
 
 #[tokio::test]
