@@ -354,6 +354,13 @@ impl House {
         }
     }
 
+    /// Waits until no question about a tag is under way, whoever waits for it.
+    pub(crate) async fn answered(&self) {
+        while !self.mirror.resolutions.is_idle() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn has(&self, digest: &Digest) -> bool {
         self.store.open(digest).unwrap().is_some()
     }
