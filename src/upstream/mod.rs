@@ -11,6 +11,8 @@
 mod access;
 mod address;
 mod answer;
+mod breaker;
+mod budget;
 mod client;
 mod error;
 mod exchange;
@@ -25,7 +27,9 @@ mod realm;
 mod redirect;
 mod registry;
 mod settings;
+mod silence;
 mod token;
+mod watch;
 mod wire;
 
 #[cfg(test)]
@@ -41,7 +45,7 @@ pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
-pub use settings::{BuildError, Credentials, Settings, Timeouts};
+pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

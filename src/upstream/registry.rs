@@ -17,7 +17,7 @@ use super::part::{self, Head, Reading};
 use super::settings::{BuildError, Settings, check_url};
 use super::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
-    UpstreamError,
+    Standing, UpstreamError,
 };
 use crate::oci::{
     Accepts, ContentRange, ContentRangeError, Digest, Endpoint, RangeSpec, Reference, Repository,
@@ -239,6 +239,10 @@ impl Registry for HttpRegistry {
             next,
             is_filtered: false,
         })
+    }
+
+    fn standing(&self) -> Standing {
+        self.exchange.standing()
     }
 }
 

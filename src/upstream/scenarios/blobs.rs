@@ -266,7 +266,8 @@ async fn requests_and_received_bytes_are_counted() {
     .unwrap();
 
     let mut counted = Vec::new();
-    for family in prometheus.gather() {
+    let families = prometheus.gather();
+    for family in families.iter().filter(|it| it.name().ends_with("_total")) {
         for metric in family.get_metric() {
             let labels: Vec<_> = metric
                 .get_label()
