@@ -25,6 +25,7 @@ mod part;
 mod reach;
 mod realm;
 mod redirect;
+mod referrers;
 mod registry;
 mod settings;
 mod silence;
