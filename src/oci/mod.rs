@@ -19,6 +19,7 @@ mod pattern;
 mod range;
 mod range_set;
 mod reference;
+pub mod schema1;
 #[cfg(test)]
 pub(crate) mod strategies;
 mod textual;
