@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_elsewhere_is_refused() {
+    fn item_69_a_realm_elsewhere_is_refused() {
         for (upstream, realm) in [
             (
                 "https://registry-1.docker.io",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secure_upstream_has_a_secure_realm_even_when_listed() {
+    fn item_69_a_secure_upstream_has_a_secure_realm_even_when_listed() {
         let plain = "http://r.example/token";
         assert_eq!(
             check("https://r.example", &["r.example"], plain),

@@ -6,6 +6,7 @@ mod auth;
 mod blobs;
 mod failures;
 mod manifests;
+mod quirks;
 mod ranges;
 mod rates;
 mod realms;
