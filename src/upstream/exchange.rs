@@ -61,7 +61,7 @@ impl Exchange {
             UpstreamError::because(kind, &place, "not asked this time")
         })?;
         let result = self.ask_to_the_end(ask, &question).await;
-        question.ends();
+        question.ends(result.as_ref().err());
         result
     }
 

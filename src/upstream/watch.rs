@@ -16,7 +16,7 @@ use super::budget::{Budget, Class, Permit, Quota};
 use super::failure;
 use super::metrics::{Kind, Meter};
 use super::silence::{Silence, Wait};
-use super::{ErrorKind, Phase, Standing};
+use super::{ErrorKind, Phase, Standing, UpstreamError};
 
 const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -146,10 +146,13 @@ impl Question<'_> {
         }
     }
 
-    /// The question had its last answer, whatever that was.
-    pub(super) fn ends(self) {
+    /// The question had its last answer, or ended in an error.
+    pub(super) fn ends(self, error: Option<&UpstreamError>) {
+        // The error may be another's, who asked for the token that this one waited for, too.
+        let is_failed =
+            self.is_failed.load(Ordering::Relaxed) || error.is_some_and(UpstreamError::is_outage);
         // A challenge that was not met, and nothing behind it that failed: the upstream is there.
-        if self.is_answered.load(Ordering::Relaxed) && !self.is_failed.load(Ordering::Relaxed) {
+        if self.is_answered.load(Ordering::Relaxed) && !is_failed {
             self.watch
                 .change(&mut self.watch.state.lock(), Breaker::answered);
         }

@@ -151,21 +151,45 @@ async fn a_realm_that_fails_counts_although_the_registry_answers() {
 }
 
 #[tokio::test]
-async fn the_realm_of_a_redirect_target_is_not_the_upstreams() {
-    let target = Server::start_at(|url| {
+async fn a_failure_that_many_share_is_no_answer_to_any_of_them() {
+    let server = Server::start_at(|url| {
         move |request| match request.path() {
             "/token" => Reply::status(503),
             _ => Reply::bearer(&format!("{url}/token")),
         }
     })
     .await;
-    let away = target.at("/v2/");
-    let server = Server::start(move |_| Reply::redirect(307, &away)).await;
     let registry = registry(&server);
-    for _ in 0..5 {
-        assert_eq!(pull(&registry).await, Err(ErrorKind::Status(503)));
+    for _ in 0..3 {
+        let pulls = join_all((0..4).map(|_| pull(&registry))).await;
+        assert!(pulls.iter().all(Result::is_err));
     }
-    assert_eq!(target.count("/token"), 5);
+    assert!(is_down(&registry));
+}
+
+#[tokio::test]
+async fn the_silence_of_a_redirect_target_and_of_its_realm_is_not_the_upstreams() {
+    for has_realm in [false, true] {
+        let target = Server::start_at(|url| {
+            move |request| match request.path() {
+                "/v2/" if has_realm => Reply::bearer(&format!("{url}/token")),
+                _ => Reply::silence(),
+            }
+        })
+        .await;
+        let away = target.at("/v2/");
+        let server = Server::start(move |_| Reply::redirect(307, &away)).await;
+        let registry = registry(&server);
+        let time = async {
+            target.asked(1 + usize::from(has_realm)).await;
+            later(2 * SECOND).await;
+            assert!(!registry.standing().is_slow);
+            later(20 * SECOND).await;
+        };
+        let (pulled, ()) = tokio::join!(pull(&registry), time);
+        assert_eq!(pulled, Err(ErrorKind::Timeout(Phase::Header)));
+        assert!(!is_down(&registry));
+    }
 }
 
 #[tokio::test]
