@@ -33,8 +33,8 @@ use crate::server::{
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::{
-    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
-    Settings, Timeouts,
+    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry,
+    RATE_RESERVE, Registry, Settings, Timeouts,
 };
 
 /// Threads that fetch, hash and write: half as many as the machine has cores. Those that serve are as many as those.
@@ -306,6 +306,7 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
         },
         realms: upstream.realms.clone(),
         private_redirects: Some(upstream.private_redirects),
+        rate_reserve: RATE_RESERVE,
     }
 }
 

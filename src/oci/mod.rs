@@ -20,6 +20,7 @@ mod range;
 mod range_set;
 mod reference;
 mod referrers;
+pub mod schema1;
 #[cfg(test)]
 pub(crate) mod strategies;
 mod tag_list;

@@ -13,6 +13,7 @@ use url::Url;
 use super::realm::{self, BadRealm};
 use super::settings::{BuildError, Credentials, Settings};
 use super::token::{self, TokenKey, Tokens};
+use super::watch::Question;
 use super::wire::Wire;
 use super::{ErrorKind, UpstreamError};
 use crate::oci::{Challenge, Scheme};
@@ -68,12 +69,14 @@ impl Access {
         place: &str,
         challenges: &[Challenge],
         scope: &str,
+        question: &Question<'_>,
     ) -> Result<Option<HeaderValue>, UpstreamError> {
         let credentials = self.credentials.as_ref();
         if let Some(bearer) = find(challenges, &Scheme::Bearer) {
             let realm = realm::admit(&self.upstream, &self.listed, bearer.realm())
                 .map_err(|bad| UpstreamError::because(kind(&bad), place, bad.to_string()))?;
-            let fetch = token::fetch(wire, &realm, bearer.service(), scope, credentials);
+            let service = bearer.service();
+            let fetch = token::fetch(wire, &realm, service, scope, credentials, question);
             let token = self
                 .tokens
                 .obtain(key(&self.upstream, scope), fetch)
@@ -92,6 +95,7 @@ impl Access {
         wire: &Wire,
         target: &Url,
         challenges: &[Challenge],
+        question: &Question<'_>,
     ) -> Result<Option<HeaderValue>, UpstreamError> {
         let Some(bearer) = find(challenges, &Scheme::Bearer) else {
             return Ok(None);
@@ -100,8 +104,9 @@ impl Access {
             return Ok(None);
         };
         realm.declared = false;
+        realm.is_own = false;
         let scope = bearer.scope().unwrap_or_default();
-        let fetch = token::fetch(wire, &realm, bearer.service(), scope, None);
+        let fetch = token::fetch(wire, &realm, bearer.service(), scope, None, question);
         let token = self.tokens.obtain(key(target, scope), fetch).await?;
         Ok(Some(token.header))
     }

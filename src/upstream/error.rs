@@ -265,7 +265,9 @@ mod tests {
 
     #[test]
     fn outages_are_outages() {
+        let retry_after = Duration::from_secs(1);
         for kind in [
+            ErrorKind::AssumedOffline { retry_after },
             ErrorKind::TooManyRequests { retry_after: None },
             ErrorKind::Status(500),
             ErrorKind::Status(503),

@@ -26,9 +26,7 @@ pub(super) async fn of_answer(answer: Answer) -> UpstreamError {
             ErrorKind::NotFound { code: code(&body) }
         }
         429 => ErrorKind::TooManyRequests {
-            retry_after: answer
-                .header(&RETRY_AFTER)
-                .and_then(|value| pause(value, answer.header(&DATE))),
+            retry_after: retry_after(&answer),
         },
         status if (200..400).contains(&status) => {
             return answer.error(ErrorKind::Protocol, format!("status {status}"));
@@ -36,6 +34,11 @@ pub(super) async fn of_answer(answer: Answer) -> UpstreamError {
         status => ErrorKind::Status(status),
     };
     UpstreamError::new(kind, place)
+}
+
+/// The pause that an answer asks for.
+pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
+    pause(answer.header(&RETRY_AFTER)?, answer.header(&DATE))
 }
 
 /// The first code of an error body (OCI distribution spec, "Error Codes"), if it looks like one.

@@ -1,9 +1,11 @@
-//! What goes over the uplink, counted where it happens.
+//! What goes over the uplink, counted where it happens, and how each upstream stands.
 //!
 //! Labels come from closed sets only: the declared upstreams, the kinds below, and a status code
 //! or a word of [`ErrorKind`](super::ErrorKind). Never the name of a repository.
 
-use prometheus::{IntCounter, IntCounterVec, Opts};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts};
+
+use super::breaker::Position;
 
 /// What a request on the wire is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +33,34 @@ impl Kind {
     }
 }
 
-/// The counters of all upstreams. Made once and handed to each
+impl Position {
+    const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// The metrics of all upstreams. Made once and handed to each
 /// [`HttpRegistry`](super::HttpRegistry).
 #[derive(Debug, Clone)]
 pub struct Metrics {
     requests: IntCounterVec,
     received: IntCounterVec,
+    state: IntGaugeVec,
+    limit: IntGaugeVec,
+    remaining: IntGaugeVec,
 }
 
 impl Metrics {
-    /// Makes the counters and registers them.
+    /// Makes the metrics and registers them.
     ///
     /// # Errors
-    /// When `registry` already has counters of these names.
+    /// When `registry` already has metrics of these names.
     pub fn new(registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
         let requests = IntCounterVec::new(
             Opts::new(
@@ -59,20 +76,53 @@ impl Metrics {
             ),
             &["upstream", "kind"],
         )?;
+        let state = IntGaugeVec::new(
+            Opts::new(
+                "roadstead_upstream_state",
+                "1 for the state an upstream is in: closed, it is asked; open, it is assumed to be out; half_open, one question tries whether it is back.",
+            ),
+            &["upstream", "state"],
+        )?;
+        let limit = IntGaugeVec::new(
+            Opts::new(
+                "roadstead_upstream_ratelimit_limit",
+                "Requests that an upstream grants us in one window, where it has told.",
+            ),
+            &["upstream"],
+        )?;
+        let remaining = IntGaugeVec::new(
+            Opts::new(
+                "roadstead_upstream_ratelimit_remaining",
+                "Requests that an upstream had left for us when it last told.",
+            ),
+            &["upstream"],
+        )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(received.clone()))?;
-        Ok(Self { requests, received })
+        for gauge in [&state, &limit, &remaining] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(Self {
+            requests,
+            received,
+            state,
+            limit,
+            remaining,
+        })
     }
 
+    /// The metrics of one upstream, with a state from the start.
     pub(super) fn meter(&self, upstream: &str) -> Meter {
-        Meter {
+        let meter = Meter {
             metrics: self.clone(),
             upstream: upstream.to_owned(),
-        }
+        };
+        meter.position(Position::Closed);
+        meter
     }
 }
 
-/// The counters of one upstream.
+/// The metrics of one upstream.
 #[derive(Debug, Clone)]
 pub(super) struct Meter {
     metrics: Metrics,
@@ -94,6 +144,32 @@ impl Meter {
             .received
             .with_label_values(&[&*self.upstream, kind.word()])
     }
+
+    /// Shows where the breaker stands.
+    pub(super) fn position(&self, position: Position) {
+        for each in Position::ALL {
+            let gauge = self
+                .metrics
+                .state
+                .with_label_values(&[&*self.upstream, each.word()]);
+            gauge.set((each == position).into());
+        }
+    }
+
+    /// Shows how many requests the upstream grants.
+    pub(super) fn limit(&self, requests: u64) {
+        show(&self.metrics.limit, &self.upstream, requests);
+    }
+
+    /// Shows how many requests are left.
+    pub(super) fn remaining(&self, requests: u64) {
+        show(&self.metrics.remaining, &self.upstream, requests);
+    }
+}
+
+fn show(gauge: &IntGaugeVec, upstream: &str, requests: u64) {
+    let requests = i64::try_from(requests).unwrap_or(i64::MAX);
+    gauge.with_label_values(&[upstream]).set(requests);
 }
 
 #[cfg(test)]
@@ -120,7 +196,20 @@ mod tests {
     }
 
     #[test]
-    fn the_same_counters_are_not_registered_twice() {
+    fn an_upstream_is_in_one_state_from_the_start() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let meter = metrics.meter("docker.io");
+        let states = || {
+            let gauge = |state| metrics.state.with_label_values(&["docker.io", state]);
+            ["closed", "open", "half_open"].map(|state| gauge(state).get())
+        };
+        assert_eq!(states(), [1, 0, 0]);
+        meter.position(Position::HalfOpen);
+        assert_eq!(states(), [0, 0, 1]);
+    }
+
+    #[test]
+    fn the_same_metrics_are_not_registered_twice() {
         let registry = prometheus::Registry::new();
         Metrics::new(&registry).unwrap();
         assert!(Metrics::new(&registry).is_err());

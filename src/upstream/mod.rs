@@ -4,13 +4,15 @@
 //! behind it. [`HttpRegistry`] speaks to a real one, [`OfflineRegistry`] refuses every call.
 //!
 //! The room knows the network only. It keeps nothing on disk, verifies no digest and takes no
-//! decision about freshness; it follows challenges and redirects, bounds every wait, and says
-//! exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
+//! decision about freshness; it follows challenges and redirects, bounds every wait, does not ask
+//! where that is known to be vain, and says exactly what it saw. Deliberately absent: caching of content, coalescing of content, resuming.
 //! Those belong to the engine. Also absent: writing to an upstream.
 
 mod access;
 mod address;
 mod answer;
+mod breaker;
+mod budget;
 mod client;
 mod error;
 mod exchange;
@@ -23,9 +25,12 @@ mod part;
 mod reach;
 mod realm;
 mod redirect;
+mod referrers;
 mod registry;
 mod settings;
+mod silence;
 mod token;
+mod watch;
 mod wire;
 
 #[cfg(test)]
@@ -41,7 +46,7 @@ pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
-pub use settings::{BuildError, Credentials, Settings, Timeouts};
+pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +133,8 @@ pub struct Standing {
     /// A request waits for the head of its answer for longer than it should, and no other was answered since: whoever
     /// can do without this upstream had better not wait for it.
     pub is_slow: bool,
-    /// It is assumed to be out: questions fail at once with [`AssumedOffline`](ErrorKind::AssumedOffline), but for a
-    /// probe now and then.
+    /// It is assumed to be out: a question would fail at once with [`AssumedOffline`](ErrorKind::AssumedOffline). False
+    /// whenever a probe is due: then the next question is the probe, and must be put for the upstream to come back.
     pub is_down: bool,
     /// What it still grants us is down to the reserve: what is counted against us should wait if it can.
     pub is_spent: bool,
@@ -202,7 +207,8 @@ pub trait Registry: Send + Sync + 'static {
     /// as it is: paging parameters are the upstream's own.
     ///
     /// # Errors
-    /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
+    /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol). An upstream
+    /// without a list of referrers is [`NotFound`](ErrorKind::NotFound) without a code, however it says so.
     async fn list(&self, listing: &Listing, query: Option<&str>)
     -> Result<ListBody, UpstreamError>;
 

@@ -28,6 +28,8 @@ pub(super) struct Realm {
     /// The owner of the mirror named this host, as the upstream's own or as a listed realm. If
     /// not, the upstream named it, and its address is looked at before we connect.
     pub(super) declared: bool,
+    /// It is the upstream's own, and not that of some redirect target.
+    pub(super) is_own: bool,
 }
 
 /// Admits the realm of a challenge from `challenger`. `listed` holds hosts, with or without a
@@ -50,7 +52,11 @@ pub(super) fn admit(
     }
     let declared = same_host(challenger, &url) || listed.iter().any(|entry| names(entry, &url));
     if declared || same_owner(challenger, &url) {
-        Ok(Realm { url, declared })
+        Ok(Realm {
+            url,
+            declared,
+            is_own: true,
+        })
     } else {
         Err(BadRealm::Elsewhere(
             url.host_str().unwrap_or_default().to_owned(),
@@ -117,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_elsewhere_is_refused() {
+    fn item_69_a_realm_elsewhere_is_refused() {
         for (upstream, realm) in [
             (
                 "https://registry-1.docker.io",
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secure_upstream_has_a_secure_realm_even_when_listed() {
+    fn item_69_a_secure_upstream_has_a_secure_realm_even_when_listed() {
         let plain = "http://r.example/token";
         assert_eq!(
             check("https://r.example", &["r.example"], plain),

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn locations_are_resolved_against_where_they_come_from() {
+    fn item_75_locations_are_resolved_against_where_they_come_from() {
         let from = "https://r.example:5000/v2/a/blobs/sha256:00?ns=x";
         assert_eq!(
             hop(from, "/down/1").unwrap(),

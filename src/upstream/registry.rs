@@ -14,16 +14,19 @@ use super::failure;
 use super::link::next_query;
 use super::metrics::{Kind, Metrics};
 use super::part::{self, Head, Reading};
+use super::referrers;
 use super::settings::{BuildError, Settings, check_url};
 use super::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
-    UpstreamError,
+    Standing, UpstreamError,
 };
 use crate::oci::{
     Accepts, ContentRange, ContentRangeError, Digest, Endpoint, RangeSpec, Reference, Repository,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+const X_CHECKSUM_SHA256: HeaderName = HeaderName::from_static("x-checksum-sha256");
 const MANIFEST_LIMIT: usize = 16 * 1024 * 1024;
 const LIST_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -77,13 +80,12 @@ impl HttpRegistry {
     ) -> Result<Answer, UpstreamError> {
         let endpoint = Endpoint::Manifest(repository.clone(), reference.clone());
         // By tag the types decide what is sent; by digest they could only get in the way.
-        let accept = match reference {
+        let taken = match reference {
             Reference::Tag(_) => accepts,
             Reference::Digest(_) => Accepts::EVERYTHING,
         };
         let ask = Ask {
-            accept: HeaderValue::from_str(&accept.header())
-                .unwrap_or(HeaderValue::from_static("*/*")),
+            accept: accept(&taken.header()),
             ..self.ask(Kind::Manifest, method, &endpoint)
         };
         ok(self.exchange.ask(&ask).await?).await
@@ -128,7 +130,7 @@ impl Registry for HttpRegistry {
             .await
         {
             Ok(answer) => Ok(ManifestHead {
-                digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
+                digest: claimed_digest(&answer),
                 media_type: answer.parsed(&CONTENT_TYPE),
                 size: answer.length(),
             }),
@@ -155,7 +157,7 @@ impl Registry for HttpRegistry {
             .manifest(Method::GET, repository, reference, accepts)
             .await?;
         Ok(ManifestBody {
-            digest: answer.parsed(&DOCKER_CONTENT_DIGEST),
+            digest: claimed_digest(&answer),
             media_type: answer.parsed(&CONTENT_TYPE),
             bytes: answer.bytes(MANIFEST_LIMIT).await?,
         })
@@ -231,15 +233,47 @@ impl Registry for HttpRegistry {
         };
         let mut ask = self.ask(kind, Method::GET, &endpoint);
         ask.url.set_query(query);
-        let answer = ok(self.exchange.ask(&ask).await?).await?;
+        if kind == Kind::Referrers {
+            ask.accept = accept(referrers::TYPE.as_str());
+        }
+        let answer = self.exchange.ask(&ask).await?;
+        let media_type = answer.parsed(&CONTENT_TYPE);
+        let is_page = answer.status() == 200 && answer.is_html();
+        if kind == Kind::Referrers
+            && !is_page
+            && referrers::is_lacking(answer.status(), media_type.as_ref())
+        {
+            let kind = ErrorKind::NotFound { code: None };
+            return Err(answer.error(kind, "no list of referrers"));
+        }
+        let answer = ok(answer).await?;
         let next = answer.headers(&LINK).find_map(next_query);
+        let is_filtered = referrers::is_filtered(answer.headers(&OCI_FILTERS_APPLIED));
         let bytes = answer.bytes(LIST_LIMIT).await?;
         Ok(ListBody {
             bytes,
             next,
-            is_filtered: false,
+            is_filtered,
         })
     }
+
+    fn standing(&self) -> Standing {
+        self.exchange.standing()
+    }
+}
+
+/// The value of `Accept`. Types have no character that a header could not hold.
+fn accept(types: &str) -> HeaderValue {
+    HeaderValue::from_str(types).unwrap_or(HeaderValue::from_static("*/*"))
+}
+
+/// The digest that an answer claims for a manifest. Artifactory leaves the usual header out of some answers and
+/// tells the hash of the bytes in its own.
+fn claimed_digest(answer: &Answer) -> Option<Digest> {
+    answer.parsed(&DOCKER_CONTENT_DIGEST).or_else(|| {
+        let hash = answer.header(&X_CHECKSUM_SHA256)?;
+        format!("sha256:{}", hash.trim()).parse().ok()
+    })
 }
 
 /// The answer, if it is a 200 of a registry.

@@ -67,7 +67,12 @@ pub struct Settings {
     /// Whether redirects, and realms that are not listed, may lead to private addresses. `None`:
     /// if the upstream has a private address itself.
     pub private_redirects: Option<bool>,
+    /// At so many requests left in the upstream's own counting, or fewer, its budget counts as spent.
+    pub rate_reserve: u64,
 }
+
+/// What is kept back of a rate budget where nobody says otherwise, in requests.
+pub const RATE_RESERVE: u64 = 10;
 
 impl Settings {
     /// An anonymous upstream with the default bounds.
@@ -79,6 +84,7 @@ impl Settings {
             timeouts: Timeouts::default(),
             realms: Vec::new(),
             private_redirects: None,
+            rate_reserve: RATE_RESERVE,
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::metrics::Kind;
 use super::realm::Realm;
 use super::redirect::{BadRedirect, MAX_HOPS, is_redirect, next_hop, same_origin};
+use super::watch::Question;
 use super::wire::{Call, Wire};
 use super::{ErrorKind, UpstreamError, failure};
 
@@ -133,6 +134,7 @@ pub(super) async fn fetch(
     service: Option<&str>,
     scope: &str,
     credentials: Option<&HeaderValue>,
+    question: &Question<'_>,
 ) -> Result<Token, UpstreamError> {
     let mut url = realm.url.clone();
     {
@@ -156,6 +158,7 @@ pub(super) async fn fetch(
             url: &url,
             headers: headers.clone(),
             declared: realm.declared,
+            question: realm.is_own.then_some(question),
         };
         let answer = wire.send(&call).await?;
         let refuse = |bad: BadRedirect| answer.error(bad.kind(), bad.to_string());

@@ -11,10 +11,11 @@ use super::address::literal;
 use super::answer::Answer;
 use super::client::Clients;
 use super::fault;
-use super::metrics::{Kind, Meter, Metrics};
+use super::metrics::{Kind, Meter};
 use super::reach::{OnlyPrivate, Reach};
 use super::redirect::{same_host, same_origin};
 use super::settings::{BuildError, Settings};
+use super::watch::Question;
 use super::{ErrorKind, Phase, UpstreamError};
 
 /// One request to send.
@@ -26,6 +27,8 @@ pub(super) struct Call<'a> {
     pub(super) headers: HeaderMap,
     /// The owner of the mirror named this host. The upstream's own host always counts as named.
     pub(super) declared: bool,
+    /// Who is to learn how it goes, if it goes to the upstream itself or to its own realm. Of others nothing is learnt.
+    pub(super) question: Option<&'a Question<'a>>,
 }
 
 /// The line to one upstream and to those it sends us to.
@@ -41,7 +44,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Result<Self, BuildError> {
+    pub(super) fn new(settings: &Settings, meter: Meter) -> Result<Self, BuildError> {
         let reach = Reach::new(settings.private_redirects, &settings.url);
         Ok(Self {
             name: settings.name.clone(),
@@ -50,18 +53,26 @@ impl Wire {
             reach,
             header: settings.timeouts.header,
             idle: settings.timeouts.idle,
-            meter: metrics.meter(&settings.name),
+            meter,
         })
     }
 
     /// Sends a request and waits for the headers of the answer, whatever its status.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, UpstreamError> {
-        match self.once(call).await {
+        let waiting = call.question.map(|it| it.begins(call.kind, call.method));
+        let result = match self.once(call).await {
             // A kept connection may be closed by the other side in the moment that we use it.
             // All our requests may be repeated; a second one finds or makes another connection.
             Err(error) if *error.kind() == ErrorKind::Cut => self.once(call).await,
             result => result,
+        };
+        if let Some(waiting) = waiting {
+            match &result {
+                Ok(answer) => waiting.answered(answer),
+                Err(error) => waiting.failed(error.kind()),
+            }
         }
+        result
     }
 
     async fn once(&self, call: &Call<'_>) -> Result<Answer, UpstreamError> {

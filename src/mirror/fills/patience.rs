@@ -66,6 +66,7 @@ fn asked_for(error: &FillError) -> Option<Duration> {
     match error {
         FillError::Upstream(error) => match error.kind() {
             ErrorKind::TooManyRequests { retry_after } => *retry_after,
+            ErrorKind::AssumedOffline { retry_after } => Some(*retry_after),
             _ => None,
         },
         _ => None,
@@ -130,5 +131,8 @@ mod tests {
         let pause = |error| Patience::default().pause(&error, 1, true);
         assert_eq!(pause(asks(2)), Some(Duration::from_secs(2)));
         assert_eq!(pause(asks(3600)), Some(LONGEST_PAUSE));
+        let retry_after = Duration::from_secs(2);
+        let out = upstream(ErrorKind::AssumedOffline { retry_after });
+        assert_eq!(pause(out), Some(retry_after));
     }
 }

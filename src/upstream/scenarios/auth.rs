@@ -131,7 +131,7 @@ async fn many_requests_with_an_expired_token_need_one_more() {
 }
 
 #[tokio::test]
-async fn after_an_expired_token_we_ask_again_as_if_there_had_been_none() {
+async fn item_71_after_an_expired_token_we_ask_again_as_if_there_had_been_none() {
     let moved = Arc::new(AtomicUsize::new(0));
     let now = Arc::clone(&moved);
     let server = Server::start_at(|url| {
@@ -167,7 +167,7 @@ async fn a_token_that_opens_nothing_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_bare_401_is_explained_by_the_base_endpoint() {
+async fn item_72_a_bare_401_is_explained_by_the_base_endpoint() {
     let server = Server::start(|request| match (request.path(), request.authorization()) {
         (_, Some(BASIC)) => Reply::ok(BODY),
         ("/v2/", _) => Reply::challenge("Basic realm=\"r\""),

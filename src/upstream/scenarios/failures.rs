@@ -37,7 +37,7 @@ async fn a_404_whose_body_breaks_off_is_a_404() {
 }
 
 #[tokio::test]
-async fn a_429_carries_the_pause_it_asks_for() {
+async fn item_79_a_429_carries_the_pause_it_asks_for() {
     let kind = kind_of(Reply::status(429).header("Retry-After", "17")).await;
     let retry_after = Some(Duration::from_secs(17));
     assert_eq!(kind, ErrorKind::TooManyRequests { retry_after });

@@ -6,15 +6,19 @@ mod auth;
 mod blobs;
 mod failures;
 mod manifests;
+mod quirks;
 mod ranges;
+mod rates;
 mod realms;
 mod redirects;
+mod referrers;
 mod reply;
 mod server;
+mod weather;
 
 use std::time::Duration;
 
-use super::{Credentials, ErrorKind, HttpRegistry, Metrics, Registry, Settings};
+use super::{Credentials, ErrorKind, HttpRegistry, ManifestHead, Metrics, Registry, Settings};
 use crate::oci::{Accepts, Digest, Reference, Repository};
 use server::Server;
 
@@ -67,6 +71,13 @@ fn registry(server: &Server) -> HttpRegistry {
 /// A bound that runs out soon, for tests in which it must.
 const SOON: Duration = Duration::from_millis(300);
 
+/// Lets time pass. It is never paused while something is on the wire: a paused clock would not wait for that.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 /// Fetches the manifest and gives its bytes, or what went wrong.
 async fn pull(registry: &HttpRegistry) -> Result<Vec<u8>, ErrorKind> {
     match registry
@@ -76,4 +87,11 @@ async fn pull(registry: &HttpRegistry) -> Result<Vec<u8>, ErrorKind> {
         Ok(body) => Ok(body.bytes.to_vec()),
         Err(error) => Err(error.kind().clone()),
     }
+}
+
+/// What a HEAD of the manifest tells, or what went wrong.
+async fn head(registry: &HttpRegistry) -> Result<ManifestHead, ErrorKind> {
+    let (repository, tag) = (repository(), tag());
+    let head = registry.head_manifest(&repository, &tag, Accepts::MODERN);
+    head.await.map_err(|error| error.kind().clone())
 }

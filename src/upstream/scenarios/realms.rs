@@ -36,7 +36,7 @@ async fn with_realm(token: Reply) -> Server {
 }
 
 #[tokio::test]
-async fn a_realm_elsewhere_gets_nothing() {
+async fn item_69_a_realm_elsewhere_gets_nothing() {
     for host in ["localhost", "127.0.0.2"] {
         let (elsewhere, result) = pull_with_realm_at(host, &[]).await;
         let error = result.unwrap_err();
@@ -54,7 +54,7 @@ async fn a_listed_realm_gets_our_credentials() {
 }
 
 #[tokio::test]
-async fn a_token_request_is_not_redirected_off_its_realm() {
+async fn item_69_a_token_request_is_not_redirected_off_its_realm() {
     let thief = Server::start(|_| Reply::ok(r#"{"token":"t"}"#)).await;
     let server = with_realm(Reply::redirect(307, &thief.at("/token"))).await;
     let result = pull(&registry_with(&own(&server))).await;

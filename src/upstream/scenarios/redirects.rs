@@ -26,7 +26,7 @@ async fn blob(
 }
 
 #[tokio::test]
-async fn every_redirect_keeps_method_and_headers() {
+async fn item_76_every_redirect_keeps_method_and_headers() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::start(move |request| match request.path() {
             MANIFEST => Reply::redirect(status, "/elsewhere?x=1"),
@@ -49,7 +49,7 @@ async fn every_redirect_keeps_method_and_headers() {
 }
 
 #[tokio::test]
-async fn credentials_stay_with_the_origin_and_the_range_goes_along() {
+async fn item_70_credentials_stay_with_the_origin_and_the_range_goes_along() {
     let storage = Server::start(|_| {
         Reply::status(206)
             .header("Content-Range", "bytes 1-3/4")
@@ -82,7 +82,7 @@ async fn credentials_stay_on_a_redirect_within_the_origin() {
 }
 
 #[tokio::test]
-async fn credentials_do_not_come_back_once_the_way_has_left() {
+async fn item_70_credentials_do_not_come_back_once_the_way_has_left() {
     // The storage learns the way back from the query.
     let storage = Server::start(|request| {
         let (_, back) = request.target.split_once('?').unwrap();
@@ -104,7 +104,7 @@ async fn credentials_do_not_come_back_once_the_way_has_left() {
 }
 
 #[tokio::test]
-async fn a_challenge_of_a_redirect_target_gets_no_credentials() {
+async fn item_70_a_challenge_of_a_redirect_target_gets_no_credentials() {
     let storage = Server::start(|_| Reply::challenge("Basic realm=\"phish\"")).await;
     let server = Server::start(guarded(storage.at("/signed"))).await;
     let error = blob(&registry_with(&own(&server)), None).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn signed(storage: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> 
 }
 
 #[tokio::test]
-async fn an_expired_signed_url_is_asked_for_anew_once() {
+async fn item_50_an_expired_signed_url_is_asked_for_anew_once() {
     for status in [401, 403, 410] {
         let [storage, server] = signed(move |request| match &*request.target {
             "/signed?2" => Reply::status(206)
@@ -165,7 +165,7 @@ async fn an_expired_signed_url_is_asked_for_anew_once() {
 }
 
 #[tokio::test]
-async fn an_expired_url_on_the_registrys_own_host_is_asked_for_anew_too() {
+async fn item_50_an_expired_url_on_the_registrys_own_host_is_asked_for_anew_too() {
     let count = AtomicU8::new(0);
     let server = Server::start(move |request| match &*request.target {
         "/downloads?2" => Reply::ok("blob"),
@@ -214,14 +214,14 @@ async fn a_target_that_goes_on_refusing_has_the_last_word() {
 }
 
 #[tokio::test]
-async fn a_loop_ends() {
+async fn item_80_a_loop_ends() {
     let server = Server::start(|_| Reply::redirect(307, "/again")).await;
     assert_eq!(pull(&registry(&server)).await, Err(ErrorKind::Protocol));
     assert_eq!(server.requests().len(), 6);
 }
 
 #[tokio::test]
-async fn five_hops_are_followed() {
+async fn item_80_five_hops_are_followed() {
     let server = Server::start(|request| match request.path() {
         MANIFEST => Reply::redirect(307, "/1"),
         "/5" => Reply::ok(BODY),
@@ -235,7 +235,7 @@ async fn five_hops_are_followed() {
 }
 
 #[tokio::test]
-async fn a_private_address_is_not_visited_where_that_is_not_allowed() {
+async fn item_77_a_private_address_is_not_visited_where_that_is_not_allowed() {
     let inside = Server::start(|_| Reply::ok(BODY)).await;
     for host in ["127.0.0.2", "localhost", "[::ffff:7f00:1]", "2130706434"] {
         let location = format!("http://{host}:{}/", inside.port);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -39,10 +39,13 @@ impl Request {
 
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
+/// Every request so far; who waits for one is woken.
+type Requests = Arc<watch::Sender<Vec<Request>>>;
+
 /// The running server; it ends when it is dropped.
 pub(super) struct Server {
     pub(super) port: u16,
-    requests: Arc<Mutex<Vec<Request>>>,
+    requests: Requests,
     accepting: JoinHandle<()>,
 }
 
@@ -65,7 +68,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let script = write(format!("http://127.0.0.1:{port}"));
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Requests::default();
         let seen = Arc::clone(&requests);
         let script: Arc<Script> = Arc::new(script);
         let accepting = tokio::spawn(async move {
@@ -91,12 +94,18 @@ impl Server {
 
     /// What was asked so far.
     pub(super) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().clone()
+        self.requests.borrow().clone()
+    }
+
+    /// Waits until so many requests have come.
+    pub(super) async fn asked(&self, count: usize) {
+        let mut requests = self.requests.subscribe();
+        requests.wait_for(|it| it.len() >= count).await.unwrap();
     }
 
     /// How many requests were for this path.
     pub(super) fn count(&self, path: &str) -> usize {
-        let requests = self.requests.lock();
+        let requests = self.requests.borrow();
         requests
             .iter()
             .filter(|request| request.path() == path)
@@ -105,7 +114,7 @@ impl Server {
 }
 
 /// Answers the requests of one connection. Requests have no body here.
-async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<Request>>>) {
+async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Requests) {
     let mut buffer = Vec::new();
     loop {
         let Some(end) = find(&buffer, b"\r\n\r\n") else {
@@ -116,7 +125,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<R
         };
         let head: Vec<u8> = buffer.drain(..end + 4).collect();
         let request = parse(&String::from_utf8(head).unwrap());
-        seen.lock().push(request.clone());
+        seen.send_modify(|requests| requests.push(request.clone()));
         let reply = script(&request);
         if stream
             .write_all(&reply.bytes(&request.method))
