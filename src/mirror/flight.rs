@@ -80,6 +80,14 @@ where
     }
 }
 
+#[cfg(test)]
+impl<K, V: Clone> Flights<K, V> {
+    /// Whether no question is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.lock().is_empty()
+    }
+}
+
 /// Takes the question out of the table when it ends, however it ends.
 struct Leave<K: Eq + Hash, V: Clone> {
     under_way: Arc<Mutex<HashMap<K, Answer<V>>>>,

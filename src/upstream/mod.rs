@@ -12,6 +12,7 @@ mod access;
 mod address;
 mod answer;
 mod client;
+mod client_authorization;
 mod error;
 mod exchange;
 mod failure;
@@ -31,12 +32,15 @@ mod wire;
 #[cfg(test)]
 mod scenarios;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::oci::{Accepts, Digest, MediaType, RangeSpec, Reference, Repository};
 
+pub use client_authorization::ClientAuthorization;
 pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
@@ -205,6 +209,12 @@ pub trait Registry: Send + Sync + 'static {
     /// Any [`ErrorKind`]; a body over 8 MiB or of type HTML is [`Protocol`](ErrorKind::Protocol).
     async fn list(&self, listing: &Listing, query: Option<&str>)
     -> Result<ListBody, UpstreamError>;
+
+    /// The same upstream asked with a client's own credentials, which go to its own origin only; `None` when it is
+    /// not to be asked with any but ours.
+    fn on_behalf(&self, _: &ClientAuthorization) -> Option<Arc<dyn Registry>> {
+        None
+    }
 
     /// What is known of it without asking. Never waits.
     fn standing(&self) -> Standing {

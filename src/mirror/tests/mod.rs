@@ -1,6 +1,7 @@
 //! The engine over a store in memory and a scripted upstream: what each invariant promises.
 
 mod accepts;
+mod access;
 mod ahead;
 mod breaks;
 mod fills;

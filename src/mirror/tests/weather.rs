@@ -12,7 +12,7 @@ async fn ask(house: &House) -> Result<Answer<HeldManifest>, MirrorError> {
     let tag: Reference = "1".parse().unwrap();
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
 }
 
@@ -31,13 +31,6 @@ async fn warm(policy: TagPolicy) -> (House, Digest) {
     (house, digest)
 }
 
-/// Lets what runs behind the client's back come to its end.
-async fn rest() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_moving_tag_costs_the_client_nothing_while_it_is_revalidated_behind() {
     let (house, one) = warm(TagPolicy {
@@ -52,7 +45,7 @@ async fn a_moving_tag_costs_the_client_nothing_while_it_is_revalidated_behind() 
     assert_eq!(pull(&house).await, (one.clone(), stale));
     assert_eq!(pull(&house).await, (one, stale));
     gate.add_permits(1);
-    rest().await;
+    house.answered().await;
     house.settle().await;
     assert_eq!(pull(&house).await, (two.clone(), Outcome::Hit));
     assert_eq!(house.upstream.count("HEAD manifest 1"), 2);
@@ -77,7 +70,7 @@ async fn nobody_waits_long_for_an_upstream_they_can_do_without() {
     assert_eq!(began.elapsed(), Duration::ZERO);
     // The one question went on all the while, and its answer counts.
     gate.add_permits(1);
-    rest().await;
+    house.answered().await;
     assert_eq!(pull(&house).await, (one, Outcome::Hit));
     assert_eq!(house.upstream.count("HEAD manifest 1"), 2);
 }
@@ -111,11 +104,11 @@ async fn an_upstream_that_is_out_is_asked_behind_so_that_its_return_is_seen() {
     });
     let down = Outcome::Stale("assumed-offline");
     assert_eq!(pull(&house).await, (one.clone(), down));
-    rest().await;
+    house.answered().await;
     house.upstream.recovers();
     // The probe.
     assert_eq!(pull(&house).await, (one.clone(), down));
-    rest().await;
+    house.answered().await;
     assert_eq!(pull(&house).await, (one, Outcome::Hit));
 }
 
@@ -158,7 +151,9 @@ async fn a_404_stands_for_its_own_time() {
     let absent = Reference::Digest(Digest::sha256_of(b"nothing"));
     let a = origin("a");
     let fails = || async {
-        let found = house.mirror.manifest(&a, &absent, Accepts::MODERN);
+        let found = house
+            .mirror
+            .manifest(&Asker::Mirror, &a, &absent, Accepts::MODERN);
         found.await.err().unwrap().outcome()
     };
     assert_eq!(fails().await, Outcome::Negative);
