@@ -25,8 +25,8 @@ use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
 use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
 use crate::mirror::{
-    FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies, TagPolicy,
-    Upstream,
+    AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies,
+    TagPolicy, Upstream,
 };
 use crate::server::{
     BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
@@ -120,6 +120,7 @@ impl App {
             store,
             clock: Arc::new(SystemClock),
             fills: fill_policy(config),
+            access: AccessPolicy::default(),
             fetch_runtime: fetch_runtime.handle().clone(),
             metrics: MirrorMetrics::new(&metrics)?,
         });

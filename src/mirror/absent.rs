@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::access::Fingerprint;
 use super::{Clock, MirrorError};
 use crate::oci::{Accepts, Reference};
 use crate::store::{Origin, RecordKey};
@@ -18,15 +19,18 @@ pub(super) struct Missing {
     pub(super) origin: Origin,
     pub(super) reference: Reference,
     pub(super) accepts: Accepts,
+    /// To whom it was said; `None` for the mirror itself. Some registries say it to those who may not know.
+    pub(super) who: Option<Fingerprint>,
 }
 
 impl Missing {
     /// The tag that `key` is about.
-    pub(super) fn of(key: &RecordKey) -> Self {
+    pub(super) fn of(key: &RecordKey, who: Option<Fingerprint>) -> Self {
         Self {
             origin: key.origin.clone(),
             reference: Reference::Tag(key.tag.clone()),
             accepts: key.accepts,
+            who,
         }
     }
 }

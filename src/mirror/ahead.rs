@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::access::{Asker, Right};
 use super::fills::{Entered, Feed, ahead};
 use super::{HeldManifest, Mirror};
 use crate::oci::{Manifest, ManifestKind};
@@ -26,7 +27,11 @@ impl Mirror {
         ticks.tick().await;
         for left in self.sweep().await {
             if left.progress.wanted {
-                self.fetch_ahead(&left.progress.link);
+                // In the mirror's name: whoever it was for is not here any more.
+                let link = &left.progress.link;
+                if let Ok(right) = self.right(&Asker::Mirror, &link.origin) {
+                    self.fetch_ahead(&right, link);
+                }
             }
         }
         loop {
@@ -46,7 +51,7 @@ impl Mirror {
 
     /// Begins to fetch the blobs of an image that a client has just been given the manifest of. It is going to ask
     /// for them, in most cases for all; not for those that are made to be read in parts.
-    pub(super) fn fetch_blobs_ahead(&self, link: &Link, manifest: &HeldManifest) {
+    pub(super) fn fetch_blobs_ahead(&self, right: &Right, link: &Link, manifest: &HeldManifest) {
         let eager = self
             .upstream(&link.origin.upstream)
             .is_ok_and(|it| it.eager);
@@ -63,17 +68,17 @@ impl Mirror {
         let blobs = manifest.references.into_iter();
         let blobs = blobs.filter(|it| !it.has_urls && !it.lazy && it.digest.is_verifiable());
         for blob in blobs.take(MOST_BLOBS) {
-            self.fetch_ahead(&super::link(&link.origin, &blob.digest, Role::Blob));
+            self.fetch_ahead(right, &right.link(&blob.digest, Role::Blob));
         }
     }
 
     /// Begins a fill for nobody, unless there is one, or content.
-    fn fetch_ahead(&self, link: &Link) {
+    fn fetch_ahead(&self, right: &Right, link: &Link) {
         let feed = match link.role {
             Role::Blob => Feed::Blob,
             Role::Manifest => Feed::Manifest,
         };
-        let fetcher = self.fetcher(link, feed);
+        let fetcher = self.fetcher(right, link, feed);
         // Else it is here, under way, or not to be had now: nobody waits for it.
         if let Ok(Entered::Began(seat)) = fetcher.map(|it| self.fills.enter(&it, true)) {
             ahead(&seat);

@@ -6,11 +6,13 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::time::timeout;
 
+use super::access::{Asker, Proof};
 use super::freshness::{Freshness, freshness};
 use super::resolve::{PATIENCE, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{Referrers, TagList};
-use crate::upstream::{ErrorKind, ListBody, Listing, UpstreamError};
+use crate::store::Origin;
+use crate::upstream::{ErrorKind, ListBody, Listing, Registry, UpstreamError};
 
 /// Pages held in memory, in bytes: with their names, roughly.
 const PAGES_IN_MEMORY: u64 = 16 * 1024 * 1024;
@@ -48,11 +50,15 @@ impl Mirror {
     /// process.
     pub async fn list(
         self: &Arc<Self>,
+        asker: &Asker,
         upstream: &Arc<str>,
         listing: Listing,
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let way = self.upstream(upstream)?;
+        let Some(registry) = self.admit_to(asker, upstream, &listing).await? else {
+            return self.relay(asker, upstream, listing, query).await;
+        };
         let page = Page {
             upstream: Arc::clone(upstream),
             listing,
@@ -68,9 +74,10 @@ impl Mirror {
         }
         let (question, began) = self.listings.begin(&page, || {
             let (mirror, page) = (Arc::clone(self), page.clone());
-            async move { mirror.ask_page(page).await }
+            let registry = Arc::clone(&registry);
+            async move { mirror.ask_page(&*registry, page).await }
         });
-        let why = without_waiting(judged, way.registry.standing());
+        let why = without_waiting(judged, registry.standing());
         if let Some(answer) = why.and_then(|why| stale(Outcome::Stale(why))) {
             return Ok(answer);
         }
@@ -92,8 +99,48 @@ impl Mirror {
         }
     }
 
-    async fn ask_page(self: &Arc<Self>, page: Page) -> Result<Kept, MirrorError> {
-        let registry = &self.upstream(&page.upstream)?.registry;
+    /// The way to ask for a list that all who are admitted share; `None` where there is no such admission: what a
+    /// registry lists as a whole depends on who asks.
+    async fn admit_to(
+        self: &Arc<Self>,
+        asker: &Asker,
+        upstream: &Arc<str>,
+        listing: &Listing,
+    ) -> Result<Option<Arc<dyn Registry>>, MirrorError> {
+        let (Listing::Tags(repository) | Listing::Referrers(repository, _)) = listing else {
+            let way = self.upstream(upstream)?;
+            let ours = matches!(asker, Asker::Mirror);
+            return Ok(ours.then(|| Arc::clone(&way.registry)));
+        };
+        let origin = Origin {
+            upstream: Arc::clone(upstream),
+            repository: repository.clone(),
+        };
+        // Tags, for both: where there are no referrers to be had, a 404 says nothing.
+        let proof = Proof::Listing(Listing::Tags(repository.clone()));
+        let right = self.admit(asker, &origin, proof).await?;
+        Ok(Some(right.registry))
+    }
+
+    /// A list for nobody but the one who asks.
+    async fn relay(
+        &self,
+        asker: &Asker,
+        upstream: &Arc<str>,
+        listing: Listing,
+        query: Option<String>,
+    ) -> Result<Answer<ListBody>, MirrorError> {
+        let registry = self.registry(asker, upstream)?;
+        // On the fetch runtime, like all that talks to upstream.
+        let ask = self.fetch_runtime.spawn(async move {
+            let body = registry.list(&listing, query.as_deref()).await?;
+            readable(&listing, body)
+        });
+        let body = ask.await.map_err(|_| MirrorError::Abandoned)??;
+        Ok(Answer::new(body, Outcome::Bypass("listing")))
+    }
+
+    async fn ask_page(&self, registry: &dyn Registry, page: Page) -> Result<Kept, MirrorError> {
         let body = registry.list(&page.listing, page.query.as_deref()).await?;
         let body = readable(&page.listing, body)?;
         let kept = Kept {

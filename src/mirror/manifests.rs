@@ -5,9 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::absent::Missing;
+use super::access::{Asker, Proof, Right};
 use super::fills::{Feed, FillError};
 use super::question::Resolved;
 use super::resolve::is_missing;
+use super::signed::SCHEMA1;
 use super::{Answer, Blob, Mirror, MirrorError, Outcome};
 use crate::oci::{Accepts, Digest, Manifest, ManifestKind, MediaType, Reference, Tag, Verifier};
 use crate::store::{Link, Origin, RecordKey, Role};
@@ -58,35 +60,39 @@ impl Mirror {
     /// what has that digest.
     pub async fn manifest(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         reference: &Reference,
         accepts: Accepts,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
+        let proof = Proof::Manifest(reference.clone());
+        let right = &self.admit(asker, origin, proof).await?;
         let tag = match reference {
             Reference::Digest(digest) => {
-                let link = super::link(origin, digest, Role::Manifest);
+                let link = right.link(digest, Role::Manifest);
                 let answer = self
-                    .unless_absent(&link, self.manifest_by_digest(&link))
+                    .unless_absent(right, &link, self.manifest_by_digest(right, &link))
                     .await?;
-                self.pulled(&link, &answer);
+                self.pulled(right, &link, &answer);
                 return Ok(answer);
             }
             Reference::Tag(tag) => tag,
         };
-        let mut resolved = self.resolve(origin, tag, accepts).await?;
-        let mut found = self.named_by(origin, &resolved).await;
+        let mut resolved = self.resolve(right, tag, accepts).await?;
+        let mut found = self.named_by(right, &resolved).await;
         if let Err(error) = &found
             && is_missing(error)
             && resolved.outcome != Outcome::Miss
         {
             // The record has outlived what it names: upstream moved the tag and dropped the old manifest.
             self.forget_tag(origin, tag, accepts).await;
-            resolved = self.resolve(origin, tag, accepts).await?;
-            found = self.named_by(origin, &resolved).await;
+            resolved = self.resolve(right, tag, accepts).await?;
+            found = self.named_by(right, &resolved).await;
         }
         let mut answer = found?;
         self.pulled(
-            &super::link(origin, &answer.value.digest, Role::Manifest),
+            right,
+            &right.link(&answer.value.digest, Role::Manifest),
             &answer,
         );
         // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
@@ -102,16 +108,19 @@ impl Mirror {
     /// HEAD tells enough about.
     pub async fn manifest_summary(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         reference: &Reference,
         accepts: Accepts,
     ) -> Result<Answer<ManifestSummary>, MirrorError> {
+        let proof = Proof::Manifest(reference.clone());
+        let right = &self.admit(asker, origin, proof).await?;
         let tag = match reference {
             Reference::Digest(digest) => {
                 // A client that asks for the head asks for the rest next: bring the whole, it is content for ever.
-                let link = super::link(origin, digest, Role::Manifest);
+                let link = right.link(digest, Role::Manifest);
                 let answer = self
-                    .unless_absent(&link, self.manifest_by_digest(&link))
+                    .unless_absent(right, &link, self.manifest_by_digest(right, &link))
                     .await?;
                 return Ok(Answer::new(answer.value.summary(), answer.outcome));
             }
@@ -121,11 +130,11 @@ impl Mirror {
             value: record,
             outcome,
             age,
-        } = self.resolve(origin, tag, accepts).await?;
-        let link = super::link(origin, &record.digest, Role::Manifest);
+        } = self.resolve(right, tag, accepts).await?;
+        let link = right.link(&record.digest, Role::Manifest);
         // What is here knows better than upstream's headers, and is what a GET is answered with.
         let value = if self.content(&link.digest)?.is_some() {
-            self.manifest_by_digest(&link).await?.value.summary()
+            self.manifest_by_digest(right, &link).await?.value.summary()
         } else {
             ManifestSummary {
                 digest: record.digest,
@@ -143,11 +152,11 @@ impl Mirror {
     /// The manifest that a resolved tag names.
     async fn named_by(
         self: &Arc<Self>,
-        origin: &Origin,
+        right: &Right,
         resolved: &Resolved,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let link = super::link(origin, &resolved.value.digest, Role::Manifest);
-        self.manifest_by_digest(&link).await
+        let link = right.link(&resolved.value.digest, Role::Manifest);
+        self.manifest_by_digest(right, &link).await
     }
 
     /// Forgets what a tag means to clients that take `accepts`.
@@ -166,6 +175,7 @@ impl Mirror {
     /// What `found` brings, unless upstream said a moment ago that there is no such manifest.
     async fn unless_absent<T>(
         &self,
+        right: &Right,
         link: &Link,
         found: impl Future<Output = Result<T, MirrorError>>,
     ) -> Result<T, MirrorError> {
@@ -178,6 +188,7 @@ impl Mirror {
             origin: link.origin.clone(),
             reference: Reference::Digest(link.digest.clone()),
             accepts: Accepts::EVERYTHING,
+            who: right.who,
         };
         if let Some(error) = self.absent.said(&missing, ttl) {
             return Err(error);
@@ -192,37 +203,47 @@ impl Mirror {
     }
 
     /// A client has a manifest whole: its blobs are asked for next.
-    fn pulled(self: &Arc<Self>, link: &Link, answer: &Answer<HeldManifest>) {
+    fn pulled(self: &Arc<Self>, right: &Right, link: &Link, answer: &Answer<HeldManifest>) {
         if answer.outcome == Outcome::Miss {
-            self.fetch_blobs_ahead(link, &answer.value);
+            self.fetch_blobs_ahead(right, link, &answer.value);
         }
     }
 
     async fn manifest_by_digest(
         self: &Arc<Self>,
+        right: &Right,
         link: &Link,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         if let Some(value) = self.manifests.get(link) {
             let outcome = Outcome::Hit;
             return Ok(Answer::new(value, outcome));
         }
-        self.bring_manifest(link, Feed::Manifest).await
+        self.bring_manifest(right, link, Feed::Manifest).await
     }
 
     /// Obtains, reads, checks and remembers a manifest that is not in memory.
     pub(super) async fn bring_manifest(
         self: &Arc<Self>,
+        right: &Right,
         link: &Link,
         feed: Feed,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let answer = self.obtain(link, feed.clone(), &[]).await?;
+        let answer = match self.obtain(right, link, feed.clone(), &[]).await {
+            Ok(answer) => answer,
+            Err(wrong) => {
+                let value = self.signed_in_place(right, link, wrong).await?;
+                self.remember(vec![link.clone()]).await;
+                self.manifests.insert(link.clone(), value.clone());
+                return Ok(Answer::new(value, Outcome::Bypass(SCHEMA1)));
+            }
+        };
         let on_disk = matches!(answer.value, Blob::Content(_));
         let (read, outcome) = match self.read(link, &answer.value).await {
             // Wrong bytes of a fill are upstream's: the fill has ended, and that is the answer.
             Err(MirrorError::Fill(FillError::Mismatch(wrong))) if on_disk => {
                 tracing::error!(digest = %link.digest, %wrong, "content has gone wrong on disk; set aside");
                 self.store.set_aside(&link.digest)?;
-                let answer = self.obtain(link, feed, &[]).await?;
+                let answer = self.obtain(right, link, feed, &[]).await?;
                 (self.read(link, &answer.value).await?, answer.outcome)
             }
             read => (read?, answer.outcome),

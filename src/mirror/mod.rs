@@ -5,11 +5,13 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `access/` | in whose name something is asked for, and what upstream has shown to whom |
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
 //! | `ahead` | fills that no client waits for |
 //! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
 //! | `resolve` | a tag: its record while that is good |
+//! | `signed` | signed schema 1 manifests, which can never be content |
 //! | `question` | else one question to upstream |
 //! | `absent` | what upstream said it does not have |
 //! | `listings` | tags and catalog, page by page |
@@ -18,6 +20,7 @@
 //! | `flight` | single flight for small answers |
 
 mod absent;
+mod access;
 mod ahead;
 mod clock;
 mod error;
@@ -32,6 +35,7 @@ mod outcome;
 mod question;
 mod referrers;
 mod resolve;
+mod signed;
 #[cfg(test)]
 pub(crate) mod testkit;
 #[cfg(test)]
@@ -45,6 +49,7 @@ use moka::sync::Cache;
 use tokio::runtime::Handle;
 
 use self::absent::Absent;
+use self::access::{Fingerprint, Fingerprints, Question, Verdicts};
 use self::fills::{Fills, Lanes};
 use self::flight::Flights;
 use self::listings::{Kept, Page};
@@ -53,6 +58,7 @@ use crate::oci::Digest;
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
 
+pub use access::{AccessPolicy, Asker, ClientCredential};
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
 pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
@@ -109,6 +115,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How fills are treated.
     pub fills: FillPolicy,
+    /// How long what upstream has shown to a client counts.
+    pub access: AccessPolicy,
     /// Where fills and questions to upstream run: never on a thread that serves hits.
     pub fetch_runtime: Handle,
     /// What the engine counts.
@@ -143,9 +151,14 @@ pub struct Mirror {
     clock: Arc<dyn Clock>,
     fills: Arc<Fills>,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
-    proofs: Flights<Link, Result<u64, MirrorError>>,
+    proofs: Flights<(Link, Option<Fingerprint>), Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
-    resolutions: Flights<RecordKey, Result<Resolved, MirrorError>>,
+    resolutions: Flights<(RecordKey, Option<Fingerprint>), Result<Resolved, MirrorError>>,
+    /// What upstream has shown to whom, and the questions for it under way.
+    verdicts: Verdicts,
+    admissions: Flights<Question, Result<(), MirrorError>>,
+    fingerprints: Fingerprints,
+    fetch_runtime: Handle,
     /// Pages of listings, and the questions for them under way.
     pages: Cache<Page, Kept>,
     listings: Flights<Page, Result<Kept, MirrorError>>,
@@ -163,6 +176,10 @@ impl Mirror {
             parts.metrics.mismatches.with_label_values(&[&**name]);
         }
         Arc::new(Self {
+            admissions: Flights::new(parts.fetch_runtime.clone()),
+            verdicts: Verdicts::new(Arc::clone(&parts.clock), parts.access),
+            fingerprints: Fingerprints::new(),
+            fetch_runtime: parts.fetch_runtime.clone(),
             proofs: Flights::new(parts.fetch_runtime.clone()),
             listings: Flights::new(parts.fetch_runtime.clone()),
             pages: listings::pages(),

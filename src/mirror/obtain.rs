@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::access::{Asker, Proof, Right};
 use super::fills::{Entered, Feed, Fetcher, FillError, Joined, head};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{ByteRange, Digest, RangeSpec};
@@ -62,21 +63,27 @@ impl Mirror {
     /// the digest matches. The parts need not lie within the blob: they say what is to be fetched first.
     pub async fn blob(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         digest: &Digest,
         parts: &[RangeSpec],
     ) -> Result<Answer<Blob>, MirrorError> {
-        let link = super::link(origin, digest, Role::Blob);
-        self.obtain(&link, Feed::Blob, parts).await
+        let proof = Proof::Blob(digest.clone());
+        let right = self.admit(asker, origin, proof).await?;
+        let link = right.link(digest, Role::Blob);
+        self.obtain(&right, &link, Feed::Blob, parts).await
     }
 
     /// The size in bytes of the blob `digest` of `origin`, for a HEAD: never begins a fill.
     pub async fn blob_size(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         digest: &Digest,
     ) -> Result<Answer<u64>, MirrorError> {
-        let link = super::link(origin, digest, Role::Blob);
+        let proof = Proof::Blob(digest.clone());
+        let right = self.admit(asker, origin, proof).await?;
+        let link = right.link(digest, Role::Blob);
         let content = self.content(digest)?;
         let held = content.map(|content| content.size());
         if let Some(value) = held
@@ -85,7 +92,7 @@ impl Mirror {
             let outcome = Outcome::Hit;
             return Ok(Answer::new(value, outcome));
         }
-        let told = self.prove(&link).await?;
+        let told = self.prove(&right, &link).await?;
         Ok(match held {
             Some(value) => Answer::new(value, Outcome::Revalidated),
             None => Answer::new(told, Outcome::Bypass("head")),
@@ -102,6 +109,7 @@ impl Mirror {
 
     pub(super) async fn obtain(
         self: &Arc<Self>,
+        right: &Right,
         link: &Link,
         feed: Feed,
         parts: &[RangeSpec],
@@ -111,9 +119,9 @@ impl Mirror {
         {
             return Ok(Answer::new(Blob::Content(content), Outcome::Hit));
         }
-        let fetcher = self.fetcher(link, feed)?;
+        let fetcher = self.fetcher(right, link, feed)?;
         for _ in 0..=BROKEN_FILLS_OF_OTHERS {
-            if let Some(answer) = self.enter(&fetcher, parts).await? {
+            if let Some(answer) = self.enter(right, &fetcher, parts).await? {
                 return Ok(answer);
             }
         }
@@ -126,6 +134,7 @@ impl Mirror {
     /// upstream's answer is none to us.
     async fn enter(
         self: &Arc<Self>,
+        right: &Right,
         fetcher: &Fetcher,
         parts: &[RangeSpec],
     ) -> Result<Option<Answer<Blob>>, MirrorError> {
@@ -133,7 +142,7 @@ impl Mirror {
         let (joined, outcome, own) = match self.fills.enter(fetcher, parts.is_empty()) {
             Entered::Began(seat) => (Joined::new(seat, parts, true), Outcome::Miss, true),
             Entered::Joined(seat) => {
-                let own = seat.fill().link() == link;
+                let own = seat.fill().is_of(fetcher);
                 (Joined::new(seat, parts, false), Outcome::Join, own)
             }
             Entered::Held(wait) => return Err(MirrorError::Quarantined(link.digest.clone(), wait)),
@@ -141,7 +150,7 @@ impl Mirror {
                 let outcome = if self.linked(link) {
                     Outcome::Hit
                 } else {
-                    self.prove(link).await?;
+                    self.prove(right, link).await?;
                     Outcome::Revalidated
                 };
                 let value = Blob::Content(content);
@@ -149,7 +158,7 @@ impl Mirror {
             }
         };
         if !own && !self.linked(link) {
-            self.prove(link).await?;
+            self.prove(right, link).await?;
         }
         match joined.opened().await {
             Ok(size) => {
@@ -167,11 +176,17 @@ impl Mirror {
         }
     }
 
-    pub(super) fn fetcher(&self, link: &Link, feed: Feed) -> Result<Fetcher, MirrorError> {
+    pub(super) fn fetcher(
+        &self,
+        right: &Right,
+        link: &Link,
+        feed: Feed,
+    ) -> Result<Fetcher, MirrorError> {
         let upstream = self.upstream(&link.origin.upstream)?;
         Ok(Fetcher {
             link: link.clone(),
-            registry: Arc::clone(&upstream.registry),
+            who: right.who,
+            registry: Arc::clone(&right.registry),
             lanes: Arc::clone(&upstream.lanes),
             feed,
             fills: Arc::clone(&self.fills),
@@ -180,17 +195,17 @@ impl Mirror {
 
     /// Asks upstream, once for all who ask now, whether the repository has the digest in this role; remembers a
     /// yes. Gives the size in bytes, as far as upstream tells it.
-    async fn prove(self: &Arc<Self>, link: &Link) -> Result<u64, MirrorError> {
+    async fn prove(self: &Arc<Self>, right: &Right, link: &Link) -> Result<u64, MirrorError> {
         let ask = || {
             let (mirror, link) = (Arc::clone(self), link.clone());
+            let registry = Arc::clone(&right.registry);
             async move {
-                let registry = &mirror.upstream(&link.origin.upstream)?.registry;
-                let size = head(&**registry, &link).await?.unwrap_or_default();
+                let size = head(&*registry, &link).await?.unwrap_or_default();
                 mirror.remember(vec![link]).await;
                 Ok(size)
             }
         };
-        let (answer, _) = self.proofs.run(link, ask).await;
+        let (answer, _) = self.proofs.run(&(link.clone(), right.who), ask).await;
         answer.unwrap_or(Err(MirrorError::Abandoned))
     }
 }

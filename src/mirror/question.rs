@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::absent::Missing;
+use super::access::Right;
 use super::fills::Feed;
 use super::freshness::Freshness;
 use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
@@ -18,22 +19,23 @@ impl Mirror {
     /// `old` is still good for.
     pub(super) async fn ask(
         self: &Arc<Self>,
+        right: &Right,
         key: &RecordKey,
         old: Option<Record>,
         judged: Freshness,
     ) -> Result<Resolved, MirrorError> {
-        let registry = &self.upstream(&key.origin.upstream)?.registry;
+        let registry = &right.registry;
         let reference = Reference::Tag(key.tag.clone());
         let head = registry
             .head_manifest(&key.origin.repository, &reference, key.accepts)
             .await;
         let record = match head {
-            Ok(head) => self.record_of(key, head).await?,
+            Ok(head) => self.record_of(right, key, head).await?,
             Err(error) => {
                 let is_missing = matches!(error.kind(), ErrorKind::NotFound { .. });
                 let error = error.into();
                 if is_missing {
-                    self.absent.note(Missing::of(key), &error);
+                    self.absent.note(Missing::of(key, right.who), &error);
                     self.forget(key).await;
                 }
                 return Err(error);
@@ -48,8 +50,8 @@ impl Mirror {
                 return Ok(self.answer_with(old, Outcome::Stale("rate-limit")));
             }
             // A record that works is not given up for one whose manifest is not here yet.
-            let link = super::link(&key.origin, &record.digest, Role::Manifest);
-            self.bring_manifest(&link, Feed::Manifest).await?;
+            let link = right.link(&record.digest, Role::Manifest);
+            self.bring_manifest(right, &link, Feed::Manifest).await?;
         }
         let outcome = if unchanged {
             Outcome::Revalidated
@@ -67,11 +69,12 @@ impl Mirror {
     /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
     async fn record_of(
         self: &Arc<Self>,
+        right: &Right,
         key: &RecordKey,
         head: ManifestHead,
     ) -> Result<Record, MirrorError> {
         let Some(digest) = head.digest else {
-            return self.record_by_get(key).await;
+            return self.record_by_get(right, key).await;
         };
         if let (Some(media_type), Some(size)) = (head.media_type, head.size)
             && media_type.is_manifest()
@@ -83,14 +86,18 @@ impl Mirror {
                 checked_at: self.clock.now(),
             });
         }
-        let link = super::link(&key.origin, &digest, Role::Manifest);
-        let brought = self.bring_manifest(&link, Feed::Manifest).await?;
+        let link = right.link(&digest, Role::Manifest);
+        let brought = self.bring_manifest(right, &link, Feed::Manifest).await?;
         Ok(self.record_for(brought.value.summary()))
     }
 
     /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD has no digest.
-    async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
-        let registry = &self.upstream(&key.origin.upstream)?.registry;
+    async fn record_by_get(
+        self: &Arc<Self>,
+        right: &Right,
+        key: &RecordKey,
+    ) -> Result<Record, MirrorError> {
+        let registry = &right.registry;
         let reference = Reference::Tag(key.tag.clone());
         let body = registry
             .get_manifest(&key.origin.repository, &reference, key.accepts)
@@ -102,10 +109,12 @@ impl Mirror {
         if let Err(error) = Manifest::parse(&body.bytes, None) {
             return Err(MirrorError::NotAManifest(digest, Arc::new(error)));
         }
-        let link = super::link(&key.origin, &digest, Role::Manifest);
+        let link = right.link(&digest, Role::Manifest);
         // Upstream has just shown it.
         self.remember(vec![link.clone()]).await;
-        let brought = self.bring_manifest(&link, Feed::Held(body.bytes)).await?;
+        let brought = self
+            .bring_manifest(right, &link, Feed::Held(body.bytes))
+            .await?;
         Ok(self.record_for(brought.value.summary()))
     }
 

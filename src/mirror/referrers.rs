@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::access::Asker;
 use super::resolve::is_missing;
 use super::{Answer, Mirror, MirrorError};
 use crate::oci::{Accepts, Digest, Reference, Referrers, fallback_tag};
@@ -19,15 +20,16 @@ impl Mirror {
     /// cannot be asked for now is not a signature that does not exist.
     pub async fn referrers(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         digest: &Digest,
         artifact_type: Option<&str>,
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let listing = Listing::Referrers(origin.repository.clone(), digest.clone());
-        let listed = match self.list(&origin.upstream, listing, query).await {
+        let listed = match self.list(asker, &origin.upstream, listing, query).await {
             Err(error) if is_missing(&error) || is_offline(&error) => {
-                self.referrers_by_tag(origin, digest, error).await
+                self.referrers_by_tag(asker, origin, digest, error).await
             }
             listed => listed,
         };
@@ -44,6 +46,7 @@ impl Mirror {
 
     async fn referrers_by_tag(
         self: &Arc<Self>,
+        asker: &Asker,
         origin: &Origin,
         digest: &Digest,
         lacking: MirrorError,
@@ -52,7 +55,7 @@ impl Mirror {
             return Err(lacking);
         };
         let answer = self
-            .manifest(origin, &Reference::Tag(tag), Accepts::MODERN)
+            .manifest(asker, origin, &Reference::Tag(tag), Accepts::MODERN)
             .await?;
         // Whatever else lies under that tag lists no referrers.
         if !answer.value.media_type.is_index() {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::absent::Missing;
+use super::access::Right;
 use super::freshness::{Freshness, freshness};
 use super::question::Resolved;
 use super::{Answer, Mirror, MirrorError, Outcome, flight};
 use crate::oci::{Accepts, Tag};
-use crate::store::{Origin, Record, RecordKey};
+use crate::store::{Record, RecordKey};
 use crate::upstream::{ErrorKind, Standing};
 
 /// How long a client waits for upstream when there is a record that could stand in. Clients count on their
@@ -24,22 +25,22 @@ impl Mirror {
     /// not take what that brings gets upstream's answer to exactly its own set, under a record of its own.
     pub(super) async fn resolve(
         self: &Arc<Self>,
-        origin: &Origin,
+        right: &Right,
         tag: &Tag,
         accepts: Accepts,
     ) -> Result<Resolved, MirrorError> {
         let key = |accepts| RecordKey {
-            origin: origin.clone(),
+            origin: right.origin.clone(),
             tag: tag.clone(),
             accepts,
         };
-        let shared = self.resolve_as(&key(Accepts::MODERN)).await;
+        let shared = self.resolve_as(right, &key(Accepts::MODERN)).await;
         let own = match &shared {
             Ok(resolved) => !accepts.takes(&resolved.value.media_type),
             Err(error) => is_missing(error) && accepts.names_more_than(Accepts::MODERN),
         };
         if own {
-            self.resolve_as(&key(accepts)).await
+            self.resolve_as(right, &key(accepts)).await
         } else {
             shared
         }
@@ -50,7 +51,11 @@ impl Mirror {
     /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
     /// and change the record, an outage is not: then the record stands in, marked stale and within bounds. It
     /// also does when upstream is known to be slow or out, or turns out to be: nobody waits for what they can do without.
-    async fn resolve_as(self: &Arc<Self>, key: &RecordKey) -> Result<Resolved, MirrorError> {
+    async fn resolve_as(
+        self: &Arc<Self>,
+        right: &Right,
+        key: &RecordKey,
+    ) -> Result<Resolved, MirrorError> {
         let way = self.upstream(&key.origin.upstream)?;
         let policy = way.tags.of(&key.origin.repository, &key.tag);
         let record = self.store.record(key).unwrap_or_else(|error| {
@@ -58,10 +63,13 @@ impl Mirror {
             None
         });
         let Some(record) = record else {
-            if let Some(error) = self.absent.said(&Missing::of(key), policy.negative_ttl) {
+            if let Some(error) = self
+                .absent
+                .said(&Missing::of(key, right.who), policy.negative_ttl)
+            {
                 return Err(error);
             }
-            let (question, began) = self.begin_question(key, None, Freshness::Expired);
+            let (question, began) = self.begin_question(right, key, None, Freshness::Expired);
             let answer = question.await.unwrap_or(Err(MirrorError::Abandoned));
             return answer.map(|resolved| joined(resolved, began));
         };
@@ -69,8 +77,8 @@ impl Mirror {
         if judged == Freshness::Fresh {
             return Ok(self.answer_with(record, Outcome::Hit));
         }
-        let (question, began) = self.begin_question(key, Some(record.clone()), judged);
-        if let Some(why) = without_waiting(judged, way.registry.standing()) {
+        let (question, began) = self.begin_question(right, key, Some(record.clone()), judged);
+        if let Some(why) = without_waiting(judged, right.registry.standing()) {
             return Ok(self.answer_with(record, Outcome::Stale(why)));
         }
         let answer = if judged == Freshness::Expired {
@@ -93,13 +101,15 @@ impl Mirror {
     /// Puts the one question about `key` under way, or joins it. It goes on whoever waits.
     fn begin_question(
         self: &Arc<Self>,
+        right: &Right,
         key: &RecordKey,
         old: Option<Record>,
         judged: Freshness,
     ) -> (flight::Answer<Result<Resolved, MirrorError>>, bool) {
-        self.resolutions.begin(key, || {
-            let (mirror, key) = (Arc::clone(self), key.clone());
-            async move { mirror.ask(&key, old, judged).await }
+        let asked = (key.clone(), right.who);
+        self.resolutions.begin(&asked, || {
+            let (mirror, right, key) = (Arc::clone(self), right.clone(), key.clone());
+            async move { mirror.ask(&right, &key, old, judged).await }
         })
     }
 

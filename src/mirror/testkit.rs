@@ -1,31 +1,30 @@
 //! For the engine's tests: an upstream that follows a script and counts, and a clock that is set by hand.
 
+mod guarded;
+mod house;
 mod reading;
 mod script;
 mod tagged;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
-use super::{
-    Clock, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, TagPolicy, Upstream,
-};
+use super::Clock;
 use crate::oci::{Accepts, ByteRange, Digest, MediaType, RangeSpec, Reference, Repository};
-use crate::store::{MemoryStore, Origin, Store};
+use crate::store::Origin;
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
     Standing, UpstreamError,
 };
 
+pub(crate) use super::Asker;
+pub(crate) use guarded::{Book, Guarded, client};
+pub(crate) use house::{House, STALE, TTL, gate, halves, house, origin, policy, tag_policy};
 pub(crate) use reading::{drain, drain_all, noise};
 pub(crate) use script::{Script, Step};
 pub(crate) use tagged::Tagged;
@@ -111,6 +110,10 @@ impl Scripted {
 
     fn called(&self, call: String) -> Result<(), UpstreamError> {
         self.calls.lock().push(call);
+        self.reached()
+    }
+
+    fn reached(&self) -> Result<(), UpstreamError> {
         match self.outage.lock().clone() {
             Some(kind) => Err(UpstreamError::new(kind, "scripted")),
             None => Ok(()),
@@ -248,148 +251,5 @@ impl HandClock {
 impl Clock for HandClock {
     fn now(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
-    }
-}
-
-pub(crate) const TTL: u64 = 60;
-pub(crate) const STALE: u64 = 600;
-
-/// How the fills of a [`house`] are treated.
-pub(crate) fn policy() -> FillPolicy {
-    FillPolicy {
-        finish: true,
-        finish_share: 0.5,
-        answer_within: Duration::from_secs(25),
-        max_age: Duration::from_hours(1),
-        max_bytes: u64::MAX,
-        measures: Measures::default(),
-    }
-}
-
-/// How the tags of a [`house`] are treated.
-pub(crate) fn tag_policy() -> TagPolicy {
-    TagPolicy {
-        ttl: Duration::from_secs(TTL),
-        stale_while_revalidate: Duration::ZERO,
-        stale_if_error: Duration::from_secs(STALE),
-        negative_ttl: Duration::ZERO,
-        is_immutable: false,
-    }
-}
-
-fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicies, eager_downloads: usize) -> Upstream {
-    Upstream {
-        registry,
-        tags,
-        downloads: 16,
-        eager_downloads,
-    }
-}
-
-/// An engine over `store`, with one scripted upstream named `docker.io`.
-pub(crate) struct House {
-    pub(crate) mirror: Arc<Mirror>,
-    pub(crate) upstream: Arc<Scripted>,
-    pub(crate) clock: Arc<HandClock>,
-    pub(crate) store: Arc<dyn Store>,
-}
-
-impl House {
-    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
-        Self::with(store, policy())
-    }
-
-    pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
-        Self::built(store, fills, TagPolicies::all(tag_policy()), 0)
-    }
-
-    /// One whose tags are treated like that.
-    pub(crate) fn tagged(tags: TagPolicies) -> Self {
-        Self::built(Arc::new(MemoryStore::default()), policy(), tags, 0)
-    }
-
-    /// One that fetches the blobs of a manifest ahead of the client.
-    pub(crate) fn eager() -> Self {
-        Self::built(
-            Arc::new(MemoryStore::default()),
-            policy(),
-            TagPolicies::all(tag_policy()),
-            2,
-        )
-    }
-
-    fn built(store: Arc<dyn Store>, fills: FillPolicy, tags: TagPolicies, eager: usize) -> Self {
-        let upstream = Arc::new(Scripted::default());
-        let clock = Arc::new(HandClock::default());
-        clock.pass(1_000_000);
-        let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
-        let mirror = Mirror::new(Parts {
-            upstreams: HashMap::from([(
-                Arc::from("docker.io"),
-                upstream_of(registry, tags, eager),
-            )]),
-            fills,
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock) as _,
-            fetch_runtime: Handle::current(),
-            metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
-        });
-        Self {
-            mirror,
-            upstream,
-            clock,
-            store,
-        }
-    }
-
-    /// How many fills are under way.
-    pub(crate) fn under_way(&self) -> usize {
-        self.mirror.fills.len()
-    }
-
-    /// Waits until no fill is under way: all that was begun is committed or gone.
-    pub(crate) async fn settle(&self) {
-        while self.under_way() > 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Waits until no question about a tag is under way, whoever waits for it.
-    pub(crate) async fn answered(&self) {
-        while !self.mirror.resolutions.is_idle() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    pub(crate) fn has(&self, digest: &Digest) -> bool {
-        self.store.open(digest).unwrap().is_some()
-    }
-}
-
-/// A house over an empty store in memory.
-pub(crate) fn house() -> House {
-    House::over(Arc::new(MemoryStore::default()))
-}
-
-/// A gate that is shut.
-pub(crate) fn gate() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(0))
-}
-
-/// A blob in two halves with `between` them.
-pub(crate) fn halves(bytes: &Bytes, between: Step) -> Script {
-    let half = bytes.len() / 2;
-    Script::of(vec![
-        Step::Send(bytes.slice(..half)),
-        between,
-        Step::Send(bytes.slice(half..)),
-    ])
-}
-
-/// The repository `name` of the scripted upstream.
-pub(crate) fn origin(name: &str) -> Origin {
-    Origin {
-        upstream: Arc::from("docker.io"),
-        repository: name.parse().unwrap(),
     }
 }

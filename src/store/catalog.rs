@@ -78,4 +78,10 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Remembers all of `links`, durably, in one step.
     fn link(&self, links: &[Link]) -> Result<(), StoreError>;
+
+    /// Whether upstream has shown this repository to those who show no credentials.
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError>;
+
+    /// Remembers, durably, whether upstream shows this repository to those who show no credentials.
+    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError>;
 }

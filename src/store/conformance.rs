@@ -48,6 +48,7 @@ const CASES: &[Case] = &[
         records_are_kept,
     ),
     ("links_are_kept_apart", links_are_kept_apart),
+    ("what_is_public_is_kept", what_is_public_is_kept),
 ];
 
 /// Runs every case; the names and reasons of those that failed.
@@ -288,6 +289,22 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
     )?;
     store.forget_record(&ours)?;
     Ok(())
+}
+
+fn what_is_public_is_kept(store: &dyn Store) -> Outcome {
+    let (ours, other) = (
+        origin("ghcr.io", "o/shown")?,
+        origin("ghcr.io", "o/shown/more")?,
+    );
+    ensure(!store.is_public(&ours)?, "public from the start")?;
+    store.set_public(&ours, true)?;
+    ensure(store.is_public(&ours)?, "not kept")?;
+    ensure(
+        !store.is_public(&other)?,
+        "another repository is public with it",
+    )?;
+    store.set_public(&ours, false)?;
+    ensure(!store.is_public(&ours)?, "public for ever")
 }
 
 fn links_are_kept_apart(store: &dyn Store) -> Outcome {

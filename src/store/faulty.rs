@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source, Store,
-    StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Partial, Progress, Record, RecordKey, Source,
+    Store, StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Verified};
 
@@ -160,6 +160,16 @@ impl<S: Store> Catalog for Faulty<S> {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.count.write("write")?;
         self.inner.link(links)
+    }
+
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        self.count.step("read")?;
+        self.inner.is_public(origin)
+    }
+
+    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
+        self.count.write("write")?;
+        self.inner.set_public(origin, public)
     }
 }
 

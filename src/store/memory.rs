@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use super::partial::{Stage, check_proof};
 use super::progress::{check_progress, clipped};
 use super::{
-    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source,
+    Begun, Catalog, Content, Contents, Link, Origin, Partial, Progress, Record, RecordKey, Source,
     StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Verified};
@@ -47,6 +47,7 @@ pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
     records: Mutex<HashMap<RecordKey, Record>>,
     links: Mutex<HashSet<Link>>,
+    public: Mutex<HashSet<Origin>>,
 }
 
 #[cfg(test)]
@@ -71,6 +72,7 @@ impl MemoryStore {
     pub(crate) fn lose_catalog(&self) {
         self.records.lock().clear();
         self.links.lock().clear();
+        self.public.lock().clear();
     }
 }
 
@@ -139,6 +141,20 @@ impl Catalog for MemoryStore {
 
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.links.lock().extend(links.iter().cloned());
+        Ok(())
+    }
+
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        Ok(self.public.lock().contains(origin))
+    }
+
+    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
+        let mut known = self.public.lock();
+        if public {
+            known.insert(origin.clone());
+        } else {
+            known.remove(origin);
+        }
         Ok(())
     }
 }

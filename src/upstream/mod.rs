@@ -14,6 +14,7 @@ mod answer;
 mod breaker;
 mod budget;
 mod client;
+mod client_authorization;
 mod error;
 mod exchange;
 mod failure;
@@ -36,12 +37,15 @@ mod wire;
 #[cfg(test)]
 mod scenarios;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::oci::{Accepts, Digest, MediaType, RangeSpec, Reference, Repository};
 
+pub use client_authorization::ClientAuthorization;
 pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
@@ -211,6 +215,12 @@ pub trait Registry: Send + Sync + 'static {
     /// without a list of referrers is [`NotFound`](ErrorKind::NotFound) without a code, however it says so.
     async fn list(&self, listing: &Listing, query: Option<&str>)
     -> Result<ListBody, UpstreamError>;
+
+    /// The same upstream asked with a client's own credentials, which go to its own origin only; `None` when it is
+    /// not to be asked with any but ours.
+    fn on_behalf(&self, _: &ClientAuthorization) -> Option<Arc<dyn Registry>> {
+        None
+    }
 
     /// What is known of it without asking. Never waits.
     fn standing(&self) -> Standing {

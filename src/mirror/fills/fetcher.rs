@@ -15,6 +15,7 @@ use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::table::Fills;
 use super::work::{Durable, Work};
+use crate::mirror::access::Fingerprint;
 use crate::oci::{Accepts, RangeSpec, Reference, Verified, Verifier};
 use crate::store::{Begun, Link, Origin, Role, StoreError};
 use crate::upstream::{BlobBody, ErrorKind, Phase as Wait, Registry, UpstreamError};
@@ -35,6 +36,8 @@ pub(in crate::mirror) enum Feed {
 pub(in crate::mirror) struct Fetcher {
     /// Under whose right it asks, and as what.
     pub(in crate::mirror) link: Link,
+    /// In whose name; `None` for the mirror's.
+    pub(in crate::mirror) who: Option<Fingerprint>,
     pub(in crate::mirror) registry: Arc<dyn Registry>,
     pub(in crate::mirror) lanes: Arc<Lanes>,
     pub(in crate::mirror) feed: Feed,

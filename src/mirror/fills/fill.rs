@@ -66,6 +66,11 @@ impl Fill {
         &self.fetcher.link
     }
 
+    /// Whether all its bytes are asked for under the same right and in the same name as `other` would ask for them.
+    pub(in crate::mirror) fn is_of(&self, other: &Fetcher) -> bool {
+        self.fetcher.link == other.link && self.fetcher.who == other.who
+    }
+
     pub(super) fn fetcher(&self) -> &Fetcher {
         &self.fetcher
     }

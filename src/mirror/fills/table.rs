@@ -223,14 +223,15 @@ impl Fills {
 mod tests {
     use super::*;
     use crate::mirror::fills::Feed;
-    use crate::mirror::testkit::{house, origin};
+    use crate::mirror::testkit::{Asker, house, origin};
     use crate::store::Role;
 
     #[tokio::test]
     async fn a_fill_that_has_left_takes_no_other_one_out() {
         let house = house();
         let link = crate::mirror::link(&origin("a"), &Digest::sha256_of(b"x"), Role::Blob);
-        let fetcher = house.mirror.fetcher(&link, Feed::Blob).unwrap();
+        let right = house.mirror.right(&Asker::Mirror, &link.origin).unwrap();
+        let fetcher = house.mirror.fetcher(&right, &link, Feed::Blob).unwrap();
         let fills = &fetcher.fills;
         let begun = || match fills.enter(&fetcher, true) {
             Entered::Began(seat) => seat,

@@ -27,7 +27,10 @@ fn schema2() -> String {
 async fn pull(house: &House, accepts: Accepts) -> (Digest, Outcome) {
     let reference: Reference = "1".parse().unwrap();
     let a = origin("a");
-    let answer = house.mirror.manifest(&a, &reference, accepts).await;
+    let answer = house
+        .mirror
+        .manifest(&Asker::Mirror, &a, &reference, accepts)
+        .await;
     let answer = answer.unwrap();
     (answer.value.digest, answer.outcome)
 }
@@ -96,7 +99,10 @@ async fn what_is_there_for_other_types_only_is_asked_for_with_the_clients_own() 
     );
     let reference: Reference = "1".parse().unwrap();
     let a = origin("a");
-    let modern = house.mirror.manifest(&a, &reference, Accepts::MODERN).await;
+    let modern = house
+        .mirror
+        .manifest(&Asker::Mirror, &a, &reference, Accepts::MODERN)
+        .await;
     let error = modern.err().unwrap();
     assert_eq!(error.outcome(), Outcome::Negative);
 }
@@ -112,7 +118,7 @@ async fn a_record_that_outlived_its_manifest_is_asked_about_anew() {
     let a = origin("a");
     let head = house
         .mirror
-        .manifest_summary(&a, &reference, Accepts::MODERN);
+        .manifest_summary(&Asker::Mirror, &a, &reference, Accepts::MODERN);
     assert_eq!(head.await.unwrap().value.digest, gone);
     // The tag moved, and the old manifest went, before anybody fetched it here.
     house.upstream.tagged.drops(&gone.to_string());

@@ -19,7 +19,12 @@ async fn a_manifest_begins_no_more_fills_than_an_image_has_layers() {
     house.upstream.tag("1", manifest.as_bytes());
     let pulled = house
         .mirror
-        .manifest(&origin("a"), &"1".parse().unwrap(), Accepts::MODERN)
+        .manifest(
+            &Asker::Mirror,
+            &origin("a"),
+            &"1".parse().unwrap(),
+            Accepts::MODERN,
+        )
         .await;
     pulled.unwrap();
     let under_way = house.under_way();
@@ -68,7 +73,7 @@ async fn only_what_is_pulled_whole_is_fetched_ahead() {
         let tag = "1".parse().unwrap();
         house
             .mirror
-            .manifest(&origin("a"), &tag, Accepts::MODERN)
+            .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
             .await
             .unwrap();
         house.settle().await;

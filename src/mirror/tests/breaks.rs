@@ -29,7 +29,8 @@ async fn no_client_receives_a_complete_body_whose_digest_is_wrong() {
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
     let origin = origin("a");
-    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest, &[]))).await;
+    let clients =
+        join_all((0..8).map(|_| house.mirror.blob(&Asker::Mirror, &origin, &digest, &[]))).await;
     for client in clients {
         // The answer may have begun before the digest was known; then it ends short.
         match client {
@@ -48,7 +49,11 @@ async fn no_client_receives_a_complete_body_whose_digest_is_wrong() {
     }
     house.settle().await;
     assert!(!house.has(&digest));
-    let next = house.mirror.blob(&origin, &digest, &[]).await.unwrap();
+    let next = house
+        .mirror
+        .blob(&Asker::Mirror, &origin, &digest, &[])
+        .await
+        .unwrap();
     assert!(drain_all(&next.value).await.0 == bytes);
 }
 
@@ -61,7 +66,7 @@ async fn a_small_wrong_blob_is_an_error_before_the_first_byte() {
         .on_blob(&digest, Script::of(vec![Step::Send(bytes)]));
     let error = house
         .mirror
-        .blob(&origin("a"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
         .await
         .err()
         .unwrap();
@@ -86,7 +91,8 @@ async fn an_error_reaches_every_follower() {
         .upstream
         .on_blob(&digest, script.announced(Some(SIZE as u64)));
     let origin = origin("a");
-    let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest, &[]))).await;
+    let clients =
+        join_all((0..8).map(|_| house.mirror.blob(&Asker::Mirror, &origin, &digest, &[]))).await;
     gate.add_permits(1);
     for client in clients {
         let (read, error) = drain_all(&client.unwrap().value).await;
@@ -119,7 +125,9 @@ async fn a_dropped_fill_is_taken_over_from_where_it_stopped() {
             },
         );
         let origin = origin("a");
-        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest, &[]))).await;
+        let clients =
+            join_all((0..8).map(|_| house.mirror.blob(&Asker::Mirror, &origin, &digest, &[])))
+                .await;
         let reads = clients
             .iter()
             .map(|client| drain_all(&client.as_ref().unwrap().value));
@@ -149,7 +157,7 @@ async fn a_fill_that_is_dropped_again_and_again_is_given_up() {
     }
     let blob = house
         .mirror
-        .blob(&origin("a"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
         .await
         .unwrap()
         .value;
@@ -170,7 +178,11 @@ async fn a_length_that_differs_from_the_announced_one_is_an_error() {
                 .upstream
                 .on_blob(&digest, script.announced(Some(announced)));
         }
-        let error = match house.mirror.blob(&origin("a"), &digest, &[]).await {
+        let error = match house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+            .await
+        {
             Ok(answer) => drain_all(&answer.value).await.1,
             Err(MirrorError::Fill(error)) => Some(error),
             Err(error) => panic!("{error}"),
@@ -200,7 +212,7 @@ async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
             .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
         let blob = house
             .mirror
-            .blob(&origin("a"), &digest, &[])
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
             .await
             .unwrap()
             .value;
@@ -220,7 +232,11 @@ async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let next = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let next = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     assert_eq!(next.outcome, Outcome::Miss);
     assert!(drain_all(&next.value).await.0 == bytes);
 }
@@ -240,7 +256,7 @@ async fn a_size_that_was_never_right_ends_its_followers() {
     house.upstream.on_blob(&digest, whole);
     let blob = house
         .mirror
-        .blob(&origin("a"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
         .await
         .unwrap()
         .value;
@@ -266,7 +282,9 @@ async fn a_download_that_breaks_off_goes_on_from_its_cursor() {
             },
         );
         let origin = origin("a");
-        let clients = join_all((0..8).map(|_| house.mirror.blob(&origin, &digest, &[]))).await;
+        let clients =
+            join_all((0..8).map(|_| house.mirror.blob(&Asker::Mirror, &origin, &digest, &[])))
+                .await;
         for client in clients {
             let (read, error) = drain_all(&client.unwrap().value).await;
             assert!(read == bytes && error.is_none(), "{error:?}");
@@ -287,7 +305,11 @@ async fn a_download_that_brings_nothing_more_is_given_up() {
         let size = Some(SIZE as u64);
         house.upstream.on_blob(&digest, broken.announced(size));
     }
-    let blob = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let blob = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     let (read, error) = drain_all(&blob.value).await;
     assert!(read == half, "what came is given out");
     assert!(matches!(error, Some(FillError::Upstream(_))), "{error:?}");
@@ -308,7 +330,11 @@ async fn a_download_that_goes_on_with_another_size_is_an_error() {
         let other = Script::of(vec![Step::Send(bytes.slice(..SIZE - 1))]);
         house.upstream.on_blob(&digest, other);
     }
-    let blob = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let blob = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     let (_, error) = drain_all(&blob.value).await;
     assert!(
         matches!(error, Some(FillError::SizeChanged { .. })),

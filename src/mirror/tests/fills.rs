@@ -21,7 +21,11 @@ async fn one_digest_one_fill_however_many_clients() {
         .upstream
         .on_blob(&digest, halves(&bytes, Step::Gate(Arc::clone(&gate))));
     let clients = (0..32).map(|_| async {
-        let answer = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+        let answer = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+            .await
+            .unwrap();
         gate.add_permits(1);
         (drain_all(&answer.value).await, answer.outcome)
     });
@@ -48,7 +52,11 @@ async fn one_digest_one_fill_however_many_clients() {
         [format!("GET blob {digest} from 0")]
     );
     house.settle().await;
-    let again = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let again = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     assert_eq!(again.outcome, Outcome::Hit);
     assert!(drain_all(&again.value).await.0 == bytes);
     assert_eq!(house.upstream.calls().len(), 1);
@@ -62,9 +70,17 @@ async fn a_fill_outlives_its_clients_and_is_not_paced_by_them() {
     house
         .upstream
         .on_blob(&digest, halves(&bytes, Step::Gate(Arc::clone(&gate))));
-    let first = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let first = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     // One client leaves, one stays and never reads.
-    let idle = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let idle = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     drop(first);
     gate.add_permits(1);
     house.settle().await;
@@ -86,7 +102,7 @@ async fn a_client_that_leaves_before_the_first_byte_stops_nothing() {
     assert!(
         house
             .mirror
-            .blob(&origin, &digest, &[])
+            .blob(&Asker::Mirror, &origin, &digest, &[])
             .now_or_never()
             .is_none()
     );
@@ -103,11 +119,19 @@ async fn a_late_client_begins_at_byte_0_of_what_is_here() {
         .upstream
         .on_blob(&digest, halves(&bytes, Step::Gate(Arc::clone(&gate))));
     let half = (SIZE / 2) as u64;
-    let first = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let first = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     assert!(drain(&first.value, ByteRange::new(0, half)).await.0 == bytes[..SIZE / 2]);
     // The gate is shut: all that 16 late clients read now is what is here.
     for _ in 0..16 {
-        let late = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+        let late = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+            .await
+            .unwrap();
         assert_eq!(late.outcome, Outcome::Join);
         let read = drain(&late.value, ByteRange::new(1000, half)).await;
         assert!(read.0 == bytes[1000..SIZE / 2]);
@@ -125,7 +149,7 @@ async fn a_blob_of_unknown_size_is_answered_with_its_size_when_it_is_here() {
     house.upstream.on_blob(&digest, script);
     let blob = house
         .mirror
-        .blob(&origin("a"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
         .await
         .unwrap()
         .value;
@@ -139,7 +163,7 @@ async fn an_empty_blob_is_a_blob() {
     house.upstream.on_blob(&digest, Script::of(vec![]));
     let blob = house
         .mirror
-        .blob(&origin("a"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
         .await
         .unwrap()
         .value;
@@ -161,8 +185,16 @@ async fn what_has_arrived_whole_is_kept_before_the_end() {
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
     // A fill that is still fetching is not waited for.
-    house.mirror.blob(&origin("a"), &never, &[]).await.unwrap();
-    let blob = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &never, &[])
+        .await
+        .unwrap();
+    let blob = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     assert!(drain_all(&blob.value).await.0 == bytes);
     house.mirror.commits_ended().await;
     assert!(house.has(&digest));
@@ -175,7 +207,11 @@ async fn a_follower_of_several_ranges_reads_each_on_its_own_and_in_order() {
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let answer = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+    let answer = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
     let Blob::Fill(joined, _) = answer.value else {
         panic!("nothing was here before")
     };

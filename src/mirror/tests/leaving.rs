@@ -47,7 +47,10 @@ impl Begun {
         let rest = bytes.slice(100 * 1024..);
         steps.extend((0..300).map(|nth| Step::Send(rest.slice(nth * 1024..(nth + 1) * 1024))));
         house.upstream.on_blob(&digest, Script::of(steps));
-        let answer = house.mirror.blob(&origin("a"), &digest, parts).await;
+        let answer = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, parts)
+            .await;
         let client = answer.unwrap().value;
         let (read, _) = drain(&client, ByteRange::new(0, 100 * KIB)).await;
         assert!(read == bytes[..100 * 1024]);
@@ -74,7 +77,11 @@ impl Begun {
 
     async fn comes_back(&self) {
         let origin = origin("a");
-        let answer = self.house.mirror.blob(&origin, &self.digest, &[]).await;
+        let answer = self
+            .house
+            .mirror
+            .blob(&Asker::Mirror, &origin, &self.digest, &[])
+            .await;
         let (read, error) = drain_all(&answer.unwrap().value).await;
         assert!(error.is_none() && read == self.bytes, "{error:?}");
     }
@@ -155,7 +162,10 @@ async fn who_leaves_before_the_answer_has_it_bring_a_window_at_most() {
         .upstream
         .on_blob(&digest, Script::of(pieces.collect()));
     let origin = origin("a");
-    let asked = house.mirror.blob(&origin, &digest, &[]).now_or_never();
+    let asked = house
+        .mirror
+        .blob(&Asker::Mirror, &origin, &digest, &[])
+        .now_or_never();
     assert!(asked.is_none());
     house.settle().await;
     let unfinished = house.store.unfinished().unwrap();
@@ -168,7 +178,11 @@ async fn who_leaves_before_the_answer_has_it_bring_a_window_at_most() {
 async fn a_client_that_stays_keeps_the_fill_going() {
     let mut fill = Begun::new(false, 1.0, &[]).await;
     let origin = origin("a");
-    let stays = fill.house.mirror.blob(&origin, &fill.digest, &[]).await;
+    let stays = fill
+        .house
+        .mirror
+        .blob(&Asker::Mirror, &origin, &fill.digest, &[])
+        .await;
     let stays = stays.unwrap();
     fill.client = None;
     fill.gate.add_permits(1);

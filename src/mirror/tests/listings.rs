@@ -14,7 +14,10 @@ fn tags() -> Listing {
 
 async fn list(house: &House, listing: Listing) -> Result<Answer<ListBody>, MirrorError> {
     let docker_io = Arc::from("docker.io");
-    house.mirror.list(&docker_io, listing, None).await
+    house
+        .mirror
+        .list(&Asker::Mirror, &docker_io, listing, None)
+        .await
 }
 
 async fn told(house: &House, listing: Listing) -> (String, Outcome) {
@@ -77,7 +80,7 @@ async fn referrers(
     let query = None;
     house
         .mirror
-        .referrers(&a, &digest, artifact_type, query)
+        .referrers(&Asker::Mirror, &a, &digest, artifact_type, query)
         .await
 }
 

@@ -1,6 +1,7 @@
 //! The engine over a store in memory and a scripted upstream: what each invariant promises.
 
 mod accepts;
+mod access;
 mod ahead;
 mod breaks;
 mod fills;
@@ -11,6 +12,7 @@ mod parts;
 mod past;
 mod resume;
 mod rights;
+mod signed;
 mod tags;
 mod torture;
 mod weather;

@@ -26,7 +26,7 @@ async fn a_part_without_a_size_is_asked_for_a_few_times_at_most() {
     }
     let a = origin("a");
     let part = [RangeSpec::FromTo(0, 9)];
-    let answer = timeout(DAY, house.mirror.blob(&a, &digest, &part)).await;
+    let answer = timeout(DAY, house.mirror.blob(&Asker::Mirror, &a, &digest, &part)).await;
     let answer = answer.expect("waits for ever");
     let calls = house.upstream.count("GET blob");
     assert!(
@@ -50,7 +50,11 @@ async fn a_blob_of_unknown_size_goes_on_with_an_open_range() {
             .upstream
             .on_blob(&digest, Script::of(steps).announced(None));
         house.upstream.serves(&bytes);
-        let blob = house.mirror.blob(&origin("a"), &digest, &[]).await.unwrap();
+        let blob = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+            .await
+            .unwrap();
         let (read, error) = drain_all(&blob.value).await;
         assert!(error.is_none() && read == bytes, "{error:?}");
         let calls = house.upstream.calls();
@@ -69,7 +73,10 @@ async fn an_empty_head_of_a_blob_that_is_not_empty_is_not_believed() {
         .upstream
         .on_blob(&digest, Script::of(halves).announced(None));
     house.upstream.has_blob(&origin("a"), &digest, 0);
-    let blob: Result<_, MirrorError> = house.mirror.blob(&origin("a"), &digest, &[]).await;
+    let blob: Result<_, MirrorError> = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await;
     let blob: Blob = blob.unwrap().value;
     let (read, error): (_, Option<FillError>) = drain_all(&blob).await;
     assert!(error.is_none() && read == bytes, "{error:?}");
@@ -84,7 +91,7 @@ async fn a_head_that_hangs_is_waited_for_within_the_bound() {
     house.upstream.on_blob(&digest, script);
     house.upstream.heads_hang();
     let a = origin("a");
-    let answer = timeout(DAY, house.mirror.blob(&a, &digest, &[])).await;
+    let answer = timeout(DAY, house.mirror.blob(&Asker::Mirror, &a, &digest, &[])).await;
     let blob = answer.expect("waits for ever").unwrap().value;
     let (read, error) = drain_all(&blob).await;
     assert!(error.is_none() && read == bytes, "{error:?}");

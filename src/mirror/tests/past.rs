@@ -56,7 +56,11 @@ impl Run {
     }
 
     async fn blob(&self, digest: &Digest, parts: &[RangeSpec]) -> Result<Blob, MirrorError> {
-        let answer = self.house.mirror.blob(&origin("a"), digest, parts).await?;
+        let answer = self
+            .house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), digest, parts)
+            .await?;
         if let Outcome::Bypass(why) = answer.outcome {
             assert_eq!(strayed(&answer.value), Some(why));
         }
@@ -89,7 +93,7 @@ impl Run {
             let answer = self
                 .house
                 .mirror
-                .manifest(&origin("a"), &reference, Accepts::MODERN)
+                .manifest(&Asker::Mirror, &origin("a"), &reference, Accepts::MODERN)
                 .await;
             assert!(answer.unwrap().value.bytes == MANIFEST);
         };
@@ -244,7 +248,10 @@ async fn slow_readers_past_the_store_stand_in_nobodys_way() {
     }
     let mut readers = Vec::new();
     for _ in 0..clients {
-        let answer = house.mirror.blob(&origin("a"), &digest, &[]).await;
+        let answer = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+            .await;
         let Blob::Fill(joined, size) = answer.unwrap().value else {
             panic!("nothing can be kept");
         };

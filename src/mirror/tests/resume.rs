@@ -40,7 +40,10 @@ async fn killed_half_way(store: &Arc<MemoryStore>, bytes: &Bytes, announced: u64
 }
 
 async fn pull(house: &House, repository: &str, digest: &Digest) -> Result<Blob, MirrorError> {
-    let answer = house.mirror.blob(&origin(repository), digest, &[]).await;
+    let answer = house
+        .mirror
+        .blob(&Asker::Mirror, &origin(repository), digest, &[])
+        .await;
     answer.map(|answer| answer.value)
 }
 
@@ -97,7 +100,7 @@ async fn parts_that_are_here_from_before_need_no_upstream() {
     let part = [RangeSpec::FromTo(1000, 1999)];
     let answer = house
         .mirror
-        .blob(&origin("a"), &digest, &part)
+        .blob(&Asker::Mirror, &origin("a"), &digest, &part)
         .await
         .unwrap();
     let (read, error) = drain(&answer.value, ByteRange::new(1000, 2000)).await;
@@ -115,7 +118,7 @@ async fn a_fill_that_was_wanted_whole_is_finished_though_only_a_part_is_wanted_n
     drop(
         house
             .mirror
-            .blob(&origin("a"), &digest, &part)
+            .blob(&Asker::Mirror, &origin("a"), &digest, &part)
             .await
             .unwrap(),
     );
@@ -132,7 +135,10 @@ async fn what_another_repository_left_needs_upstreams_word() {
     // Upstream does not know it in this repository: no byte goes out, and nothing is lost.
     let part = [RangeSpec::FromTo(0, 9)];
     for parts in [&[][..], &part] {
-        let refused = house.mirror.blob(&origin("b"), &digest, parts).await;
+        let refused = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("b"), &digest, parts)
+            .await;
         assert_eq!(refused.err().unwrap().outcome(), Outcome::Negative);
     }
     let head = format!("HEAD blob {digest}");
@@ -240,13 +246,23 @@ async fn a_manifest_that_another_repository_left_needs_upstreams_word() {
     let reference = Reference::Digest(digest.clone());
     let theirs = house
         .mirror
-        .manifest(&origin("theirs"), &reference, Accepts::MODERN)
+        .manifest(
+            &Asker::Mirror,
+            &origin("theirs"),
+            &reference,
+            Accepts::MODERN,
+        )
         .await;
     assert!(theirs.is_err(), "given out without a question");
     house.upstream.tag("1", bytes.as_bytes());
     let granted = house
         .mirror
-        .manifest(&origin("granted"), &reference, Accepts::MODERN)
+        .manifest(
+            &Asker::Mirror,
+            &origin("granted"),
+            &reference,
+            Accepts::MODERN,
+        )
         .await;
     assert_eq!(granted.unwrap().value.bytes, bytes);
 }

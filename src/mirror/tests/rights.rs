@@ -29,19 +29,23 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
     house.upstream.has_blob(&granted, &digest, 1000);
-    house.mirror.blob(&ours, &digest, &[]).await.unwrap();
+    house
+        .mirror
+        .blob(&Asker::Mirror, &ours, &digest, &[])
+        .await
+        .unwrap();
     house.settle().await;
 
     let refused = house
         .mirror
-        .blob(&stranger, &digest, &[])
+        .blob(&Asker::Mirror, &stranger, &digest, &[])
         .await
         .err()
         .unwrap();
     assert!(is_not_found(&refused), "{refused:?}");
     let refused = house
         .mirror
-        .blob_size(&stranger, &digest)
+        .blob_size(&Asker::Mirror, &stranger, &digest)
         .await
         .err()
         .unwrap();
@@ -49,7 +53,8 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
 
     // Many who ask at once are one question, and no transfer.
     let asked = house.upstream.count("HEAD blob");
-    let answers = join_all((0..16).map(|_| house.mirror.blob(&granted, &digest, &[]))).await;
+    let answers =
+        join_all((0..16).map(|_| house.mirror.blob(&Asker::Mirror, &granted, &digest, &[]))).await;
     for answer in answers {
         let answer = answer.unwrap();
         assert_eq!(answer.outcome, Outcome::Revalidated);
@@ -60,7 +65,7 @@ async fn a_blob_is_given_out_only_under_a_repository_that_has_shown_it() {
     assert_eq!(
         house
             .mirror
-            .blob(&granted, &digest, &[])
+            .blob(&Asker::Mirror, &granted, &digest, &[])
             .await
             .unwrap()
             .outcome,
@@ -87,19 +92,19 @@ async fn a_fill_of_another_repository_is_joined_only_with_a_right_of_ones_own() 
         .has_blob(&origin("granted"), &digest, 300_000);
     let first = house
         .mirror
-        .blob(&origin("ours"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("ours"), &digest, &[])
         .await
         .unwrap();
     let refused = house
         .mirror
-        .blob(&origin("stranger"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("stranger"), &digest, &[])
         .await
         .err()
         .unwrap();
     assert!(is_not_found(&refused), "{refused:?}");
     let joined = house
         .mirror
-        .blob(&origin("granted"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("granted"), &digest, &[])
         .await
         .unwrap();
     assert_eq!(joined.outcome, Outcome::Join);
@@ -119,7 +124,7 @@ async fn a_manifest_shows_its_blobs() {
         .on_blob(&digest, Script::of(vec![Step::Send(bytes)]));
     house
         .mirror
-        .blob(&origin("elsewhere"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("elsewhere"), &digest, &[])
         .await
         .unwrap();
     house.settle().await;
@@ -127,13 +132,18 @@ async fn a_manifest_shows_its_blobs() {
     house.upstream.tag("1", manifest.as_bytes());
     house
         .mirror
-        .manifest(&origin("ours"), &"1".parse().unwrap(), Accepts::MODERN)
+        .manifest(
+            &Asker::Mirror,
+            &origin("ours"),
+            &"1".parse().unwrap(),
+            Accepts::MODERN,
+        )
         .await
         .unwrap();
     assert_eq!(
         house
             .mirror
-            .blob(&origin("ours"), &digest, &[])
+            .blob(&Asker::Mirror, &origin("ours"), &digest, &[])
             .await
             .unwrap()
             .outcome,
@@ -147,7 +157,11 @@ async fn a_head_of_a_cold_blob_downloads_nothing() {
     let house = House::over(Arc::new(MemoryStore::default()));
     let digest = Digest::sha256_of(b"cold");
     house.upstream.has_blob(&origin("a"), &digest, 4);
-    let head = house.mirror.blob_size(&origin("a"), &digest).await.unwrap();
+    let head = house
+        .mirror
+        .blob_size(&Asker::Mirror, &origin("a"), &digest)
+        .await
+        .unwrap();
     assert_eq!((head.value, head.outcome), (4, Outcome::Bypass("head")));
     assert_eq!(house.upstream.calls(), [format!("HEAD blob {digest}")]);
 }
@@ -160,7 +174,7 @@ async fn only_declared_upstreams_are_asked() {
     let digest = Digest::sha256_of(b"x");
     let error = house
         .mirror
-        .blob(&origin, &digest, &[])
+        .blob(&Asker::Mirror, &origin, &digest, &[])
         .await
         .err()
         .unwrap();
@@ -179,13 +193,13 @@ async fn a_manifest_held_from_elsewhere_is_proved_as_a_manifest() {
     let reference = Reference::Digest(digest);
     house
         .mirror
-        .manifest(&origin("a"), &reference, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &reference, Accepts::MODERN)
         .await
         .unwrap();
     house.settle().await;
     let answer = house
         .mirror
-        .manifest(&origin("b"), &reference, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("b"), &reference, Accepts::MODERN)
         .await;
     assert!(
         answer.is_ok(),
@@ -204,13 +218,13 @@ async fn a_tag_whose_manifest_is_held_from_elsewhere_is_served() {
     let tag: Reference = "1".parse().unwrap();
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     house.settle().await;
     let answer = house
         .mirror
-        .manifest(&origin("b"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("b"), &tag, Accepts::MODERN)
         .await;
     assert!(
         answer.is_ok(),
@@ -230,7 +244,7 @@ async fn a_lost_catalog_costs_questions_only() {
     let reference = Reference::Digest(digest);
     first
         .mirror
-        .manifest(&origin("a"), &reference, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &reference, Accepts::MODERN)
         .await
         .unwrap();
     first.settle().await;
@@ -239,7 +253,7 @@ async fn a_lost_catalog_costs_questions_only() {
     second.upstream.tag("1", bytes.as_bytes());
     let answer = second
         .mirror
-        .manifest(&origin("a"), &reference, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &reference, Accepts::MODERN)
         .await;
     assert!(
         answer.is_ok(),
@@ -261,7 +275,7 @@ async fn a_blob_shows_no_other_digest() {
         .on_blob(&digest, Script::of(vec![Step::Send(secret)]));
     house
         .mirror
-        .blob(&origin("private"), &digest, &[])
+        .blob(&Asker::Mirror, &origin("private"), &digest, &[])
         .await
         .unwrap();
     house.settle().await;
@@ -273,13 +287,25 @@ async fn a_blob_shows_no_other_digest() {
         Script::of(vec![Step::Send(forged.into_bytes().into())]),
     );
     let theirs = origin("theirs");
-    house.mirror.blob(&theirs, &lure, &[]).await.unwrap();
+    house
+        .mirror
+        .blob(&Asker::Mirror, &theirs, &lure, &[])
+        .await
+        .unwrap();
     house.settle().await;
     let _ = house
         .mirror
-        .manifest(&theirs, &Reference::Digest(lure), Accepts::MODERN)
+        .manifest(
+            &Asker::Mirror,
+            &theirs,
+            &Reference::Digest(lure),
+            Accepts::MODERN,
+        )
         .await;
-    let stolen = house.mirror.blob(&theirs, &digest, &[]).await;
+    let stolen = house
+        .mirror
+        .blob(&Asker::Mirror, &theirs, &digest, &[])
+        .await;
     assert!(stolen.is_err(), "{:?}", house.upstream.calls());
 }
 
@@ -311,14 +337,14 @@ async fn the_404_of_another_repository_is_never_ours() {
     house
         .upstream
         .on_blob(&digest, Script::of(vec![Step::Send(bytes.clone())]));
-    let mut first = Box::pin(house.mirror.blob(&bogus, &digest, &[]));
+    let mut first = Box::pin(house.mirror.blob(&Asker::Mirror, &bogus, &digest, &[]));
     assert!((&mut first).now_or_never().is_none());
-    let mut ours = Box::pin(house.mirror.blob(&good, &digest, &[]));
+    let mut ours = Box::pin(house.mirror.blob(&Asker::Mirror, &good, &digest, &[]));
     assert!((&mut ours).now_or_never().is_none());
     gates[0].add_permits(1);
     assert!(first.await.is_err());
     // The other one asks again at once, before we have had our turn.
-    let mut second = Box::pin(house.mirror.blob(&bogus, &digest, &[]));
+    let mut second = Box::pin(house.mirror.blob(&Asker::Mirror, &bogus, &digest, &[]));
     assert!((&mut second).now_or_never().is_none());
     assert!((&mut ours).now_or_never().is_none());
     gates[1].add_permits(1);
@@ -339,10 +365,15 @@ async fn a_blob_request_for_a_manifests_digest_does_not_spoil_the_manifest() {
     ];
     house.upstream.on_blob(&digest, Script::of(steps));
     let a = origin("a");
-    let mut blob = Box::pin(house.mirror.blob(&a, &digest, &[]));
+    let mut blob = Box::pin(house.mirror.blob(&Asker::Mirror, &a, &digest, &[]));
     assert!((&mut blob).now_or_never().is_none());
     let reference = Reference::Digest(digest.clone());
-    let mut manifest = Box::pin(house.mirror.manifest(&a, &reference, Accepts::MODERN));
+    let mut manifest = Box::pin(house.mirror.manifest(
+        &Asker::Mirror,
+        &a,
+        &reference,
+        Accepts::MODERN,
+    ));
     assert!((&mut manifest).now_or_never().is_none());
     gate.add_permits(1);
     let answer = manifest.await;
@@ -357,12 +388,21 @@ async fn wrong_bytes_in_one_repository_hold_no_other_up() {
     for _ in 0..2 {
         let wrong = Step::Send(noise(999));
         house.upstream.on_blob(&digest, Script::of(vec![wrong]));
-        let theirs = house.mirror.blob(&origin("theirs"), &digest, &[]).await;
+        let theirs = house
+            .mirror
+            .blob(&Asker::Mirror, &origin("theirs"), &digest, &[])
+            .await;
         assert!(theirs.is_err());
     }
-    let again = house.mirror.blob(&origin("theirs"), &digest, &[]).await;
+    let again = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("theirs"), &digest, &[])
+        .await;
     assert!(matches!(again, Err(MirrorError::Quarantined(..))));
     house.upstream.serves(&bytes);
-    let ours = house.mirror.blob(&origin("ours"), &digest, &[]).await;
+    let ours = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("ours"), &digest, &[])
+        .await;
     assert!(ours.is_ok(), "{:?}", ours.err());
 }

@@ -30,7 +30,7 @@ async fn pull(house: &House) -> (Vec<u8>, Outcome) {
     let tag: Reference = "1".parse().unwrap();
     let answer = house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     (answer.value.bytes.to_vec(), answer.outcome)
@@ -40,7 +40,7 @@ async fn fails(house: &House) -> MirrorError {
     let tag: Reference = "1".parse().unwrap();
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .err()
         .unwrap()
@@ -193,7 +193,7 @@ async fn the_head_of_a_tag_costs_no_get() {
     let tag: Reference = "1".parse().unwrap();
     let head = house
         .mirror
-        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
+        .manifest_summary(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     assert_eq!(
@@ -224,7 +224,7 @@ async fn a_tag_seen_to_move_does_not_take_the_image_away() {
     house.upstream.tag("1", old.as_bytes());
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     house.settle().await;
@@ -232,14 +232,14 @@ async fn a_tag_seen_to_move_does_not_take_the_image_away() {
     house.clock.pass(TTL);
     house
         .mirror
-        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
+        .manifest_summary(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     house.upstream.breaks(ErrorKind::Connect);
     house.clock.pass(TTL);
     let answer = house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await;
     assert!(answer.is_ok(), "{:?}", answer.err());
 }
@@ -254,14 +254,14 @@ async fn nonsense_in_upstreams_place_is_an_outage() {
     house.upstream.tag("1", manifest(b"one").as_bytes());
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     house.upstream.tag("1", b"{\"message\": \"please log in\"}");
     house.clock.pass(TTL);
     let answer = house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await;
     assert!(
         matches!(&answer, Ok(answer) if matches!(answer.outcome, Outcome::Stale(_))),
@@ -283,12 +283,12 @@ async fn head_and_get_tell_one_type() {
     let tag: Reference = "1".parse().unwrap();
     let get = house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     let head = house
         .mirror
-        .manifest_summary(&origin("a"), &tag, Accepts::MODERN)
+        .manifest_summary(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
         .unwrap();
     assert_eq!(head.value, get.value.summary());
@@ -306,7 +306,7 @@ async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
         house.upstream.tag("1", bytes.as_bytes());
         let answer = house
             .mirror
-            .manifest(&origin("a"), &reference, Accepts::MODERN)
+            .manifest(&Asker::Mirror, &origin("a"), &reference, Accepts::MODERN)
             .await;
         let answer = answer.unwrap();
         assert_eq!(answer.value.bytes, bytes.as_bytes());
@@ -330,9 +330,18 @@ async fn a_large_manifest_that_comes_in_wrong_is_upstreams_fault_and_not_the_dis
     let origin = origin("a");
     let right_to_it = crate::mirror::link(&origin, &digest, Role::Manifest);
     house.store.link(&[right_to_it]).unwrap();
-    house.mirror.blob(&origin, &digest, &[]).await.unwrap();
+    house
+        .mirror
+        .blob(&Asker::Mirror, &origin, &digest, &[])
+        .await
+        .unwrap();
     let reference = Reference::Digest(digest.clone());
-    let mut manifest = Box::pin(house.mirror.manifest(&origin, &reference, Accepts::MODERN));
+    let mut manifest = Box::pin(house.mirror.manifest(
+        &Asker::Mirror,
+        &origin,
+        &reference,
+        Accepts::MODERN,
+    ));
     assert!((&mut manifest).now_or_never().is_none());
     gate.add_permits(1);
     let error = manifest.await.err().unwrap();

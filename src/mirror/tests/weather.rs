@@ -12,7 +12,7 @@ async fn ask(house: &House) -> Result<Answer<HeldManifest>, MirrorError> {
     let tag: Reference = "1".parse().unwrap();
     house
         .mirror
-        .manifest(&origin("a"), &tag, Accepts::MODERN)
+        .manifest(&Asker::Mirror, &origin("a"), &tag, Accepts::MODERN)
         .await
 }
 
@@ -151,7 +151,9 @@ async fn a_404_stands_for_its_own_time() {
     let absent = Reference::Digest(Digest::sha256_of(b"nothing"));
     let a = origin("a");
     let fails = || async {
-        let found = house.mirror.manifest(&a, &absent, Accepts::MODERN);
+        let found = house
+            .mirror
+            .manifest(&Asker::Mirror, &a, &absent, Accepts::MODERN);
         found.await.err().unwrap().outcome()
     };
     assert_eq!(fails().await, Outcome::Negative);

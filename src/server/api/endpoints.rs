@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Method, Response};
 
-use crate::mirror::{Answer, Blob, Mirror, MirrorError, Outcome, Strayed, Who};
+use crate::mirror::{Answer, Asker, Blob, Mirror, MirrorError, Outcome, Strayed, Who};
 use crate::oci::{Accepts, Digest, Endpoint, ErrorCode, Reference};
 use crate::server::Body;
 use crate::server::answers::{self, Wanted};
@@ -133,13 +133,15 @@ async fn manifest(
 ) -> Answered {
     if wanted.method == Method::HEAD {
         let found = mirror
-            .manifest_summary(origin, reference, Accepts::MODERN)
+            .manifest_summary(&Asker::Mirror, origin, reference, Accepts::MODERN)
             .await;
         return Answered::of(found, Asked::Manifest, |summary| {
             answers::manifest(wanted, reference, &summary, None)
         });
     }
-    let found = mirror.manifest(origin, reference, Accepts::MODERN).await;
+    let found = mirror
+        .manifest(&Asker::Mirror, origin, reference, Accepts::MODERN)
+        .await;
     Answered::of(found, Asked::Manifest, |held| {
         answers::manifest(wanted, reference, &held.summary(), Some(held.bytes))
     })
@@ -155,13 +157,13 @@ async fn blob(
         Requested::TooMany => return Answered::too_many_ranges(),
         // A client that has it begins no download; what it needs is the right to it.
         Requested::NotModified => {
-            let found = mirror.blob_size(origin, digest).await;
+            let found = mirror.blob_size(&Asker::Mirror, origin, digest).await;
             return Answered::of(found, Asked::Blob, |_| {
                 answers::blob_not_modified(wanted, digest)
             });
         }
         Requested::Whole if wanted.method == Method::HEAD => {
-            let found = mirror.blob_size(origin, digest).await;
+            let found = mirror.blob_size(&Asker::Mirror, origin, digest).await;
             return Answered::of(found, Asked::Blob, |size| {
                 answers::blob_summary(wanted, digest, size)
             });
@@ -169,7 +171,7 @@ async fn blob(
         Requested::Whole => Vec::new(),
         Requested::Ranges(specs) => specs,
     };
-    let found = mirror.blob(origin, digest, &specs).await;
+    let found = mirror.blob(&Asker::Mirror, origin, digest, &specs).await;
     let strayed = match &found {
         Ok(Answer {
             value: Blob::Fill(joined, _),
@@ -192,7 +194,9 @@ async fn list(mirror: &Arc<Mirror>, request: &Parts, route: &Route, listing: Lis
         let code = ErrorCode::PaginationNumberInvalid;
         return Answered::refused(code, Outcome::Error(Who::Client), reason);
     }
-    let page = mirror.list(&route.upstream, listing, query).await;
+    let page = mirror
+        .list(&Asker::Mirror, &route.upstream, listing, query)
+        .await;
     Answered::of(page, Asked::Listing, |page| {
         // The next page has the path this one has, so it is on our own host under any addressing.
         let next = page.next.map(|query| {

@@ -1,7 +1,7 @@
 //! Records and links in one redb file.
 //!
 //! Keys are text, parts divided by NUL, which none of them can hold: `upstream repository tag` for a record,
-//! `upstream repository role digest` for a link. A change of
+//! `upstream repository role digest` for a link, `upstream repository` for what is public. A change of
 //! form is a new table, never a migration in place: tables carry their version in the name.
 
 use std::fs;
@@ -16,6 +16,7 @@ use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreError
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
 const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
+const PUBLIC: TableDefinition<'_, &str, ()> = TableDefinition::new("public-v1");
 
 /// How many known links are kept in memory, so that a hit asks no table (about 200 bytes each).
 const LINKS_IN_MEMORY: u64 = 100_000;
@@ -134,6 +135,32 @@ impl DiskCatalog {
             self.known.insert(key, ());
         }
         Ok(())
+    }
+
+    pub(super) fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        let key = prefix(origin);
+        let found = self.database.run(|database| {
+            let table = match database.begin_read()?.open_table(PUBLIC) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(key.as_str())?.is_some())
+        });
+        found.map_err(|error| failed("read", &error))
+    }
+
+    pub(super) fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
+        self.change(|write| {
+            let mut table = write.open_table(PUBLIC)?;
+            let key = prefix(origin);
+            if public {
+                table.insert(key.as_str(), ())?;
+            } else {
+                table.remove(key.as_str())?;
+            }
+            Ok(())
+        })
     }
 
     fn change(

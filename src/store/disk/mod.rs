@@ -39,8 +39,8 @@ use self::catalog::DiskCatalog;
 use self::layout::{Layout, make_parent};
 use self::partial::DiskPartial;
 use super::{
-    Begun, Catalog, Content, Contents, Link, Record, RecordKey, Source, StoreError, StoreErrorKind,
-    Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Record, RecordKey, Source, StoreError,
+    StoreErrorKind, Unfinished,
 };
 use crate::oci::Digest;
 
@@ -190,5 +190,13 @@ impl Catalog for DiskStore {
 
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.catalog.link(links)
+    }
+
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        self.catalog.is_public(origin)
+    }
+
+    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
+        self.catalog.set_public(origin, public)
     }
 }

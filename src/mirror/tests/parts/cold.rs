@@ -1,7 +1,7 @@
 //! Parts of what is not here, each for itself.
 
 use super::*;
-use crate::mirror::{MirrorError, Outcome};
+use crate::mirror::{Asker, MirrorError, Outcome};
 
 #[tokio::test]
 async fn a_cold_part_is_a_fetch_of_its_own_in_whole_units() {
@@ -14,7 +14,7 @@ async fn a_cold_part_is_a_fetch_of_its_own_in_whole_units() {
     ] {
         let answer = house
             .mirror
-            .blob(&origin("a"), &digest, &[part(range)])
+            .blob(&Asker::Mirror, &origin("a"), &digest, &[part(range)])
             .await
             .unwrap();
         assert!(answer.outcome.word() == outcome, "{:?}", answer.outcome);
@@ -158,7 +158,7 @@ async fn a_part_that_upstream_does_not_have_is_its_answer() {
     let (house, digest) = (small(), Digest::sha256_of(b"elsewhere"));
     let answer = house
         .mirror
-        .blob(&origin("a"), &digest, &[RangeSpec::From(3)])
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[RangeSpec::From(3)])
         .await;
     let error: MirrorError = answer.err().unwrap();
     assert_eq!(error.outcome(), Outcome::Negative, "{error}");

@@ -75,7 +75,7 @@ fn asked(house: &House, digest: &Digest) -> Vec<String> {
 async fn begin(house: &House, digest: &Digest, parts: &[RangeSpec]) -> Blob {
     house
         .mirror
-        .blob(&origin("a"), digest, parts)
+        .blob(&Asker::Mirror, &origin("a"), digest, parts)
         .await
         .unwrap()
         .value

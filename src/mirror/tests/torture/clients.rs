@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::dice::Dice;
 use super::watched::Violations;
-use crate::mirror::testkit::origin;
+use crate::mirror::testkit::{Asker, origin};
 use crate::mirror::{Blob, Mirror};
 use crate::oci::{ByteRange, Digest, RangeSpec};
 
@@ -52,12 +52,15 @@ pub(super) async fn visit(mirror: Arc<Mirror>, truth: Truth) {
         // Gone before the answer.
         let origin = origin("a");
         tokio::select! {
-            _ = mirror.blob(&origin, &truth.digest, &parts) => {}
+            _ = mirror.blob(&Asker::Mirror, &origin, &truth.digest, &parts) => {}
             () = truth.dawdle(50) => {}
         }
         return;
     }
-    match mirror.blob(&origin("a"), &truth.digest, &parts).await {
+    match mirror
+        .blob(&Asker::Mirror, &origin("a"), &truth.digest, &parts)
+        .await
+    {
         Ok(answer) => read(&answer.value, &parts, leaves_at, &truth).await,
         Err(error) if truth.must_succeed => {
             truth.violations.add(format!("no answer: {error:?}"));

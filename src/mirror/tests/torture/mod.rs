@@ -24,7 +24,9 @@ use self::dice::Dice;
 use self::watched::{Breaks, Life, Violations, Watched};
 use self::wild::{Moods, Wild};
 use crate::mirror::testkit::{HandClock, tag_policy};
-use crate::mirror::{FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream};
+use crate::mirror::{
+    AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
+};
 use crate::oci::Digest;
 use crate::store::{Contents, MemoryStore, StoreErrorKind};
 use crate::upstream::Registry;
@@ -195,6 +197,7 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
         store,
         clock: Arc::new(HandClock::default()),
         fills: schedule.policy,
+        access: AccessPolicy::default(),
         fetch_runtime: Handle::current(),
         metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
     })

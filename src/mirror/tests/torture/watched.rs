@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use crate::oci::{ByteRange, Digest, RangeSet, Verified};
 use crate::store::{
-    Begun, Catalog, Content, Contents, Link, MemoryStore, Partial, Progress, Record, RecordKey,
-    Source, StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, MemoryStore, Origin, Partial, Progress, Record,
+    RecordKey, Source, StoreError, StoreErrorKind, Unfinished,
 };
 
 /// What was seen that must not be.
@@ -126,6 +126,15 @@ impl Catalog for Watched {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.life.step()?;
         self.disk.link(links)
+    }
+
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        self.disk.is_public(origin)
+    }
+
+    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.set_public(origin, public)
     }
 }
 

@@ -1,0 +1,177 @@
+//! The decision whether a request may go on, and in whose name it asks upstream.
+
+use std::sync::Arc;
+
+use super::{Asker, Right, VerdictKey};
+use crate::mirror::fills::head;
+use crate::mirror::{Mirror, MirrorError};
+use crate::oci::{Accepts, Digest, Reference};
+use crate::store::{Link, Origin, Role};
+use crate::upstream::{ErrorKind, Listing, Registry, UpstreamError};
+
+/// A real question whose answer shows that a client has the repository: the one that it came for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::mirror) enum Proof {
+    /// A manifest of it.
+    Manifest(Reference),
+    /// A blob of it.
+    Blob(Digest),
+    /// A list of what it has.
+    Listing(Listing),
+}
+
+/// What a client that was not admitted yet is asked about, once for all its requests of this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::mirror) struct Question {
+    key: VerdictKey,
+    proof: Proof,
+}
+
+impl Mirror {
+    /// Admits `asker` to the repository, or says why not.
+    ///
+    /// A refusal is upstream's own (401, 403, and 404 as it said), and takes as long for what is here as for what is
+    /// not: nothing is looked up before. When upstream cannot be asked, what it has shown to everybody goes on being
+    /// shown; all else is refused with the outage.
+    pub(in crate::mirror) async fn admit(
+        self: &Arc<Self>,
+        asker: &Asker,
+        origin: &Origin,
+        proof: Proof,
+    ) -> Result<Right, MirrorError> {
+        let right = self.right(asker, origin)?;
+        let Some(who) = right.who else {
+            return Ok(right);
+        };
+        let origin = origin.clone();
+        let key = VerdictKey { origin, who };
+        if let Some(verdict) = self.verdicts.known(&key) {
+            return verdict.map(|()| right);
+        }
+        let expires_at = match asker {
+            Asker::Client(client) => client.expires_at,
+            Asker::Mirror | Asker::Nobody => None,
+        };
+        let question = Question { key, proof };
+        let ask = || {
+            let (mirror, right) = (Arc::clone(self), right.clone());
+            let (question, nobody) = (question.clone(), matches!(asker, Asker::Nobody));
+            async move { mirror.judge(&right, question, expires_at, nobody).await }
+        };
+        let (answer, _) = self.admissions.run(&question, ask).await;
+        answer.unwrap_or(Err(MirrorError::Abandoned))?;
+        Ok(right)
+    }
+
+    /// The way to ask about the repository in the asker's name. Fails when this upstream serves nobody as themselves.
+    pub(in crate::mirror) fn right(
+        &self,
+        asker: &Asker,
+        origin: &Origin,
+    ) -> Result<Right, MirrorError> {
+        let registry = self.registry(asker, &origin.upstream)?;
+        Ok(Right {
+            origin: origin.clone(),
+            registry,
+            who: self.fingerprints.of(asker),
+        })
+    }
+
+    /// Upstream, asked in the asker's name.
+    pub(in crate::mirror) fn registry(
+        &self,
+        asker: &Asker,
+        upstream: &str,
+    ) -> Result<Arc<dyn Registry>, MirrorError> {
+        let way = self.upstream(upstream)?;
+        let registry = match asker {
+            Asker::Mirror | Asker::Nobody => Some(Arc::clone(&way.registry)),
+            Asker::Client(client) => way.registry.on_behalf(&client.authorization),
+        };
+        registry.ok_or_else(|| refused(upstream))
+    }
+
+    async fn judge(
+        self: Arc<Self>,
+        right: &Right,
+        question: Question,
+        expires_at: Option<u64>,
+        nobody: bool,
+    ) -> Result<(), MirrorError> {
+        let Question { key, proof } = question;
+        let error = match show(&*right.registry, &right.origin, &proof).await {
+            Ok(()) => {
+                if nobody {
+                    self.note_public(&right.origin, true).await;
+                }
+                self.verdicts.allow(key, expires_at);
+                return Ok(());
+            }
+            Err(error) => MirrorError::from(error),
+        };
+        if error.outage().is_some() {
+            // What everybody was shown is no secret.
+            return if self.is_public(&right.origin) {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
+        let kind = error.upstream().map(UpstreamError::kind);
+        if matches!(kind, Some(ErrorKind::Unauthorized | ErrorKind::Denied)) {
+            if nobody {
+                self.note_public(&right.origin, false).await;
+            }
+            self.verdicts.refuse(key, error.clone());
+        }
+        // A 404 may be about the one manifest only: it is no verdict, and no admission either.
+        Err(error)
+    }
+
+    fn is_public(&self, origin: &Origin) -> bool {
+        self.store.is_public(origin).unwrap_or_else(|error| {
+            tracing::warn!(%error, "catalog cannot be read");
+            false
+        })
+    }
+
+    async fn note_public(&self, origin: &Origin, public: bool) {
+        if self.is_public(origin) == public {
+            return;
+        }
+        let (store, origin) = (Arc::clone(&self.store), origin.clone());
+        let noted = tokio::task::spawn_blocking(move || store.set_public(&origin, public));
+        if let Ok(Err(error)) = noted.await {
+            tracing::warn!(%error, "not noted what upstream shows to everybody");
+        }
+    }
+}
+
+/// Asks the question that shows it.
+async fn show(
+    registry: &dyn Registry,
+    origin: &Origin,
+    proof: &Proof,
+) -> Result<(), UpstreamError> {
+    match proof {
+        Proof::Manifest(reference) => {
+            let head = registry.head_manifest(&origin.repository, reference, Accepts::EVERYTHING);
+            head.await.map(drop)
+        }
+        Proof::Blob(digest) => {
+            let link = Link {
+                origin: origin.clone(),
+                digest: digest.clone(),
+                role: Role::Blob,
+            };
+            head(registry, &link).await.map(drop)
+        }
+        // Its beginning is as good as all of it.
+        Proof::Listing(listing) => registry.list(listing, Some("n=1")).await.map(drop),
+    }
+}
+
+fn refused(upstream: &str) -> MirrorError {
+    let place = format!("{upstream}: it takes no credentials of clients");
+    UpstreamError::new(ErrorKind::Unauthorized, place).into()
+}
