@@ -39,9 +39,9 @@ impl Oracle {
     pub(super) fn tagged(tag: &str, manifest: &'static [u8]) -> Self {
         let oracle = Self::listing(|_, _| Err(ErrorKind::NotFound { code: None }));
         let bytes = Bytes::from_static(manifest);
-        let names = [tag.to_owned(), Digest::sha256_of(manifest).to_string()];
-        let named = names.map(|name| (name, bytes.clone()));
-        oracle.manifests.lock().extend(named);
+        let references = [tag.to_owned(), Digest::sha256_of(manifest).to_string()];
+        let manifests = references.map(|reference| (reference, bytes.clone()));
+        oracle.manifests.lock().extend(manifests);
         oracle
     }
 
