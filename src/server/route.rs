@@ -63,6 +63,9 @@ impl RouteError {
         match self {
             Self::NotTheApi | Self::NoDefault => ErrorCode::NameUnknown,
             Self::Undeclared(_) | Self::Conflict(..) => ErrorCode::NameInvalid,
+            // A tag that cannot be names no manifest: registries answer 404, and the conformance suite of the OCI
+            // distribution spec asks for such a one to see it.
+            Self::Endpoint(EndpointError::Tag(_)) => ErrorCode::ManifestUnknown,
             Self::Endpoint(error) => error.code(),
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     capacity: &'static str,
     patience: Option<&'static str>,
     general: String,
+    server: String,
     keys: String,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
@@ -50,6 +51,7 @@ impl Plan {
             capacity: "8GiB",
             patience: None,
             general: String::new(),
+            server: String::new(),
             keys: String::new(),
             data: None,
             environment: Vec::new(),
@@ -65,6 +67,12 @@ impl Plan {
     /// Its config begins with these lines, before the first table.
     pub(crate) fn saying(mut self, lines: &str) -> Self {
         let _ = writeln!(self.general, "{lines}");
+        self
+    }
+
+    /// Its config says this of the server, beside the address.
+    pub(crate) fn of_server(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.server, "{lines}");
         self
     }
 
@@ -128,11 +136,12 @@ impl Plan {
             ttl,
             capacity,
             general,
+            server,
             keys,
             ..
         } = self;
         let mut text = format!(
-            "{general}[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
+            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
@@ -226,6 +235,11 @@ impl Mirror {
     /// A GET as a client of registries sends it.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         get(self.address, target).await
+    }
+
+    /// What it says of its readiness.
+    pub(crate) async fn readiness(&self) -> Answer {
+        get(self.admin, "/readyz").await
     }
 
     /// The sum of a metric over all its samples that carry these labels; 0 when there is none.

@@ -87,6 +87,7 @@ fn item_09_what_is_not_declared_or_contradicts_itself_is_refused() {
         ("/v2/ghcr.io/a/b/manifests/1?ns=docker.io", "NAME_INVALID"),
         ("/evil.example/v2/a/b/manifests/1", "NAME_INVALID"),
         ("/v2/evil.example/a/b/manifests/1", "NAME_INVALID"),
+        ("/v2/a/b/manifests/.latest", "MANIFEST_UNKNOWN"),
         ("/", "NAME_UNKNOWN"),
         ("/v1/_ping", "NAME_UNKNOWN"),
         ("/v2x/a", "NAME_UNKNOWN"),
