@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::support::bound::within;
 use crate::support::cold::ColdBlob;
 use crate::support::free_address;
-use crate::support::mirror::roadstead;
+use crate::support::mirror::{Plan, roadstead};
 use crate::support::process::{run, said};
 use crate::support::upstream::Upstream;
 use crate::support::wire::{Head, Incoming};
