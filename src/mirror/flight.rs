@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-type Answer<V> = Shared<BoxFuture<'static, Option<V>>>;
+/// What a question will bring; clones wait for the same.
+pub(super) type Answer<V> = Shared<BoxFuture<'static, Option<V>>>;
 
 /// Questions under way, by key.
 pub(super) struct Flights<K, V: Clone> {
@@ -40,6 +41,15 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
+        let (answer, began) = self.begin(key, ask);
+        (answer.await, began)
+    }
+
+    /// The same without waiting: the question is under way when this returns, whether its answer is awaited or not.
+    pub(super) fn begin<F>(&self, key: &K, ask: impl FnOnce() -> F) -> (Answer<V>, bool)
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let answer: Answer<V> = receiver.map(Result::ok).boxed().shared();
         let joined = {
@@ -51,7 +61,7 @@ where
             joined
         };
         if let Some(answer) = joined {
-            return (answer.await, false);
+            return (answer, false);
         }
         // Begun outside the lock: a runtime that is going down drops the task at once, and `Leave` locks.
         let leave = Leave {
@@ -66,7 +76,15 @@ where
             // Nobody may be left to hear it.
             let _ = sender.send(value);
         });
-        (answer.await, true)
+        (answer, true)
+    }
+}
+
+#[cfg(test)]
+impl<K, V: Clone> Flights<K, V> {
+    /// Whether no question is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.lock().is_empty()
     }
 }
 

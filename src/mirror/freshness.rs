@@ -62,6 +62,8 @@ impl TagPolicies {
 pub(super) enum Freshness {
     /// Serve it; upstream is not asked.
     Fresh,
+    /// Serve it, and ask upstream without letting the client wait.
+    RevalidateBehind,
     /// Ask upstream; if it is out, the record may stand in.
     Revalidate,
     /// Ask upstream; the record is too old to stand in.
@@ -72,10 +74,18 @@ pub(super) enum Freshness {
 ///
 /// A record from the future (the clock was ahead, and set back) is not fresh: when it was checked is not known.
 pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshness {
+    if policy.is_immutable {
+        return Freshness::Fresh;
+    }
     let age = Duration::from_secs(now.saturating_sub(checked_at));
-    if checked_at <= now && age < policy.ttl {
+    let within = |more: Duration| age < policy.ttl.saturating_add(more);
+    if checked_at > now {
+        Freshness::Revalidate
+    } else if within(Duration::ZERO) {
         Freshness::Fresh
-    } else if age < policy.ttl.saturating_add(policy.stale_if_error) {
+    } else if within(policy.stale_while_revalidate) {
+        Freshness::RevalidateBehind
+    } else if within(policy.stale_if_error) {
         Freshness::Revalidate
     } else {
         Freshness::Expired
@@ -84,6 +94,8 @@ pub(super) fn freshness(policy: TagPolicy, checked_at: u64, now: u64) -> Freshne
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -97,7 +109,7 @@ mod tests {
     };
 
     #[test]
-    fn the_bounds_are_exact() {
+    fn a_record_is_fresh_then_to_be_asked_about_then_expired() {
         for (age, judged) in [
             (0, Freshness::Fresh),
             (59, Freshness::Fresh),
@@ -110,30 +122,84 @@ mod tests {
     }
 
     #[test]
+    fn between_fresh_and_stale_it_may_be_asked_about_behind_the_clients_back() {
+        let policy = TagPolicy {
+            stale_while_revalidate: Duration::from_mins(1),
+            ..POLICY
+        };
+        for (age, judged) in [
+            (59, Freshness::Fresh),
+            (60, Freshness::RevalidateBehind),
+            (119, Freshness::RevalidateBehind),
+            (120, Freshness::Revalidate),
+        ] {
+            assert_eq!(freshness(policy, 1_000, 1_000 + age), judged, "age {age}");
+        }
+    }
+
+    #[test]
     fn a_record_from_the_future_is_asked_about() {
         assert_eq!(freshness(POLICY, 1_001, 1_000), Freshness::Revalidate);
     }
 
     #[test]
-    fn a_ttl_of_zero_is_never_fresh() {
-        let policy = TagPolicy {
+    fn a_ttl_of_zero_is_never_fresh_and_an_immutable_tag_always() {
+        let zero = TagPolicy {
             ttl: Duration::ZERO,
             ..POLICY
         };
-        assert_eq!(freshness(policy, 1_000, 1_000), Freshness::Revalidate);
+        assert_eq!(freshness(zero, 1_000, 1_000), Freshness::Revalidate);
+        let immutable = TagPolicy {
+            is_immutable: true,
+            ..zero
+        };
+        assert_eq!(freshness(immutable, 1_000, u64::MAX), Freshness::Fresh);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let rule = |repository: &str, tag: &str, seconds| TagRule {
+            repository: repository.parse().unwrap(),
+            tag: tag.parse().unwrap(),
+            policy: TagPolicy {
+                ttl: Duration::from_secs(seconds),
+                ..POLICY
+            },
+        };
+        let policies = TagPolicies {
+            rules: vec![
+                rule("library/*", "latest", 1),
+                rule("*", "v[0-9]*", 2),
+                rule("library/*", "*", 3),
+            ],
+            otherwise: POLICY,
+        };
+        let ttl = |repository: &str, tag: &str| {
+            let policy = policies.of(&repository.parse().unwrap(), &tag.parse().unwrap());
+            policy.ttl.as_secs()
+        };
+        assert_eq!(ttl("library/alpine", "latest"), 1);
+        assert_eq!(ttl("library/alpine", "v1"), 2);
+        assert_eq!(ttl("library/alpine", "3"), 3);
+        assert_eq!(ttl("o/r", "3"), 60);
     }
 
     proptest! {
         #[test]
-        fn a_record_only_ever_ages(checked_at: u64, now: u64, later: u32) {
+        fn a_record_only_ever_ages(checked_at: u64, now: u64, later: u32, behind: u16) {
             prop_assume!(checked_at <= now);
+            let policy = TagPolicy {
+                stale_while_revalidate: Duration::from_secs(behind.into()),
+                ..POLICY
+            };
             let rank = |judged| match judged {
                 Freshness::Fresh => 0,
-                Freshness::Revalidate => 1,
-                Freshness::Expired => 2,
+                Freshness::RevalidateBehind => 1,
+                Freshness::Revalidate => 2,
+                Freshness::Expired => 3,
             };
-            let early = freshness(POLICY, checked_at, now);
-            let late = freshness(POLICY, checked_at, now.saturating_add(u64::from(later)));
+            let early = freshness(policy, checked_at, now);
+            let late = freshness(policy, checked_at, now.saturating_add(u64::from(later)));
             prop_assert!(rank(early) <= rank(late));
         }
     }

@@ -1,37 +1,141 @@
-//! Listings: tags and catalog, relayed from upstream page by page and not kept.
+//! Listings: tags, catalog and referrers, page by page as upstream gives them, kept for a short time in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use moka::sync::Cache;
+use tokio::time::timeout;
+
+use super::freshness::{Freshness, freshness};
+use super::resolve::{PATIENCE, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::Digest;
-use crate::store::Origin;
-use crate::upstream::{ListBody, Listing};
+use crate::oci::{Referrers, TagList};
+use crate::upstream::{ErrorKind, ListBody, Listing, UpstreamError};
+
+/// Pages held in memory, in bytes: with their names, roughly.
+const PAGES_IN_MEMORY: u64 = 16 * 1024 * 1024;
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Page {
+    upstream: Arc<str>,
+    listing: Listing,
+    query: Option<String>,
+}
+
+/// A page as upstream gave it, and when: seconds since the Unix epoch.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    body: ListBody,
+    checked_at: u64,
+}
+
+/// The pages that are remembered.
+pub(super) fn pages() -> Cache<Page, Kept> {
+    Cache::builder()
+        .max_capacity(PAGES_IN_MEMORY)
+        .weigher(|page: &Page, kept: &Kept| {
+            let query = page.query.as_ref().map_or(0, String::len);
+            u32::try_from(kept.body.bytes.len() + query + 512).unwrap_or(u32::MAX)
+        })
+        .build()
+}
 
 impl Mirror {
     /// One page of `listing` of the upstream named `upstream`; `query` is the upstream's own.
+    ///
+    /// A page is good for as long as a tag of that upstream is, stands in for as long, and is forgotten with the
+    /// process.
     pub async fn list(
         self: &Arc<Self>,
-        upstream: &str,
+        upstream: &Arc<str>,
         listing: Listing,
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
-        let registry = Arc::clone(&self.upstream(upstream)?.registry);
-        // On the fetch runtime, like all that talks to upstream.
-        let ask = self
-            .fetch_runtime
-            .spawn(async move { registry.list(&listing, query.as_deref()).await });
-        let value = ask.await.map_err(|_| MirrorError::Abandoned)??;
-        Ok(Answer::new(value, Outcome::Bypass("listing")))
+        let way = self.upstream(upstream)?;
+        let page = Page {
+            upstream: Arc::clone(upstream),
+            listing,
+            query,
+        };
+        let kept = self.pages.get(&page);
+        let judged = kept.as_ref().map_or(Freshness::Expired, |kept| {
+            freshness(way.tags.otherwise, kept.checked_at, self.clock.now())
+        });
+        let stale = |outcome| kept.clone().map(|kept| self.page_of(kept, outcome));
+        if let (Freshness::Fresh, Some(answer)) = (judged, stale(Outcome::Hit)) {
+            return Ok(answer);
+        }
+        let (question, began) = self.listings.begin(&page, || {
+            let (mirror, page) = (Arc::clone(self), page.clone());
+            async move { mirror.ask_page(page).await }
+        });
+        let why = without_waiting(judged, way.registry.standing());
+        if let Some(answer) = why.and_then(|why| stale(Outcome::Stale(why))) {
+            return Ok(answer);
+        }
+        let answer = match (judged, stale(Outcome::Stale("slow"))) {
+            (Freshness::Expired, _) | (_, None) => question.await,
+            (_, Some(answer)) => match timeout(PATIENCE, question).await {
+                Ok(answer) => answer,
+                Err(_) => return Ok(answer),
+            },
+        };
+        match answer.unwrap_or(Err(MirrorError::Abandoned)) {
+            Ok(kept) => {
+                let outcome = if began { Outcome::Miss } else { Outcome::Join };
+                Ok(self.page_of(kept, outcome))
+            }
+            Err(error) => stands_in(&error, judged)
+                .and_then(|why| stale(Outcome::Stale(why)))
+                .ok_or(error),
+        }
     }
 
-    /// The manifests of `origin` that refer to `digest`, as an OCI index; `query` is upstream's own.
-    pub async fn referrers(
-        self: &Arc<Self>,
-        origin: &Origin,
-        digest: &Digest,
-        query: Option<String>,
-    ) -> Result<Answer<ListBody>, MirrorError> {
-        let listing = Listing::Referrers(origin.repository.clone(), digest.clone());
-        self.list(&origin.upstream, listing, query).await
+    async fn ask_page(self: &Arc<Self>, page: Page) -> Result<Kept, MirrorError> {
+        let registry = &self.upstream(&page.upstream)?.registry;
+        let body = registry.list(&page.listing, page.query.as_deref()).await?;
+        let body = readable(&page.listing, body)?;
+        let kept = Kept {
+            body,
+            checked_at: self.clock.now(),
+        };
+        self.pages.insert(page, kept.clone());
+        Ok(kept)
     }
+
+    fn page_of(&self, kept: Kept, outcome: Outcome) -> Answer<ListBody> {
+        let age = self.clock.now().saturating_sub(kept.checked_at);
+        Answer {
+            value: kept.body,
+            outcome,
+            age: Some(Duration::from_secs(age)),
+        }
+    }
+}
+
+/// The page in a form that clients can read, or the error that upstream's answer is.
+fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> {
+    let repaired = match listing {
+        Listing::Tags(repository) => {
+            TagList::read(repository, &body.bytes).map(|(list, is_exact)| {
+                (!is_exact).then(|| serde_json::to_vec(&list).unwrap_or_default())
+            })
+        }
+        Listing::Referrers(..) => Referrers::read(&body.bytes).map(|_| None),
+        Listing::Catalog => serde_json::from_slice::<serde_json::Value>(&body.bytes)
+            .is_ok_and(|value| value.is_object())
+            .then_some(None),
+    };
+    let repaired = repaired.ok_or_else(|| {
+        let place = "what upstream sent for a listing is none";
+        MirrorError::from(UpstreamError::new(ErrorKind::Protocol, place))
+    })?;
+    Ok(match repaired {
+        Some(bytes) => ListBody {
+            bytes: bytes.into(),
+            ..body
+        },
+        None => body,
+    })
 }

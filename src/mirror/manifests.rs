@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::absent::Missing;
 use super::fills::{Feed, FillError};
+use super::question::Resolved;
+use super::resolve::is_missing;
 use super::{Answer, Blob, Mirror, MirrorError, Outcome};
-use crate::oci::{Accepts, Digest, Manifest, ManifestKind, MediaType, Reference, Verifier};
+use crate::oci::{Accepts, Digest, Manifest, ManifestKind, MediaType, Reference, Tag, Verifier};
 use crate::store::{Link, Origin, RecordKey, Role};
 
 /// The largest manifest served, in bytes: what upstreams are read up to.
@@ -51,7 +54,8 @@ pub struct ManifestSummary {
 }
 
 impl Mirror {
-    /// The manifest that `reference` names in `origin`, for a GET.
+    /// The manifest that `reference` names in `origin`, for a GET by a client that takes `accepts`; by digest it gets
+    /// what has that digest.
     pub async fn manifest(
         self: &Arc<Self>,
         origin: &Origin,
@@ -61,18 +65,30 @@ impl Mirror {
         let tag = match reference {
             Reference::Digest(digest) => {
                 let link = super::link(origin, digest, Role::Manifest);
-                return self.manifest_to_pull(&link).await;
+                let answer = self
+                    .unless_absent(&link, self.manifest_by_digest(&link))
+                    .await?;
+                self.pulled(&link, &answer);
+                return Ok(answer);
             }
-            Reference::Tag(tag) => tag.clone(),
+            Reference::Tag(tag) => tag,
         };
-        let key = RecordKey {
-            origin: origin.clone(),
-            tag,
-            accepts,
-        };
-        let resolved = self.resolve(&key).await?;
-        let link = super::link(origin, &resolved.value.digest, Role::Manifest);
-        let mut answer = self.manifest_to_pull(&link).await?;
+        let mut resolved = self.resolve(origin, tag, accepts).await?;
+        let mut found = self.named_by(origin, &resolved).await;
+        if let Err(error) = &found
+            && is_missing(error)
+            && resolved.outcome != Outcome::Miss
+        {
+            // The record has outlived what it names: upstream moved the tag and dropped the old manifest.
+            self.forget_tag(origin, tag, accepts).await;
+            resolved = self.resolve(origin, tag, accepts).await?;
+            found = self.named_by(origin, &resolved).await;
+        }
+        let mut answer = found?;
+        self.pulled(
+            &super::link(origin, &answer.value.digest, Role::Manifest),
+            &answer,
+        );
         // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
         // as anything else.
         if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
@@ -94,21 +110,18 @@ impl Mirror {
             Reference::Digest(digest) => {
                 // A client that asks for the head asks for the rest next: bring the whole, it is content for ever.
                 let link = super::link(origin, digest, Role::Manifest);
-                let answer = self.manifest_by_digest(&link).await?;
+                let answer = self
+                    .unless_absent(&link, self.manifest_by_digest(&link))
+                    .await?;
                 return Ok(Answer::new(answer.value.summary(), answer.outcome));
             }
-            Reference::Tag(tag) => tag.clone(),
-        };
-        let key = RecordKey {
-            origin: origin.clone(),
-            tag,
-            accepts,
+            Reference::Tag(tag) => tag,
         };
         let Answer {
             value: record,
             outcome,
             age,
-        } = self.resolve(&key).await?;
+        } = self.resolve(origin, tag, accepts).await?;
         let link = super::link(origin, &record.digest, Role::Manifest);
         // What is here knows better than upstream's headers, and is what a GET is answered with.
         let value = if self.content(&link.digest)?.is_some() {
@@ -127,16 +140,62 @@ impl Mirror {
         })
     }
 
-    /// A manifest for a client that takes it whole: its blobs are asked for next.
-    async fn manifest_to_pull(
+    /// The manifest that a resolved tag names.
+    async fn named_by(
         self: &Arc<Self>,
-        link: &Link,
+        origin: &Origin,
+        resolved: &Resolved,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
-        let answer = self.manifest_by_digest(link).await?;
+        let link = super::link(origin, &resolved.value.digest, Role::Manifest);
+        self.manifest_by_digest(&link).await
+    }
+
+    /// Forgets what a tag means to clients that take `accepts`.
+    async fn forget_tag(&self, origin: &Origin, tag: &Tag, accepts: Accepts) {
+        for accepts in [Accepts::MODERN, accepts] {
+            let (origin, tag) = (origin.clone(), tag.clone());
+            let key = RecordKey {
+                origin,
+                tag,
+                accepts,
+            };
+            self.forget(&key).await;
+        }
+    }
+
+    /// What `found` brings, unless upstream said a moment ago that there is no such manifest.
+    async fn unless_absent<T>(
+        &self,
+        link: &Link,
+        found: impl Future<Output = Result<T, MirrorError>>,
+    ) -> Result<T, MirrorError> {
+        let ttl = self
+            .upstream(&link.origin.upstream)?
+            .tags
+            .otherwise
+            .negative_ttl;
+        let missing = Missing {
+            origin: link.origin.clone(),
+            reference: Reference::Digest(link.digest.clone()),
+            accepts: Accepts::EVERYTHING,
+        };
+        if let Some(error) = self.absent.said(&missing, ttl) {
+            return Err(error);
+        }
+        let found = found.await;
+        if let Err(error) = &found
+            && is_missing(error)
+        {
+            self.absent.note(missing, error);
+        }
+        found
+    }
+
+    /// A client has a manifest whole: its blobs are asked for next.
+    fn pulled(self: &Arc<Self>, link: &Link, answer: &Answer<HeldManifest>) {
         if answer.outcome == Outcome::Miss {
             self.fetch_blobs_ahead(link, &answer.value);
         }
-        Ok(answer)
     }
 
     async fn manifest_by_digest(

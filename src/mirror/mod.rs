@@ -9,11 +9,15 @@
 //! | `ahead` | fills that no client waits for |
 //! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
-//! | `resolve` | a tag: record, freshness, one question to upstream |
-//! | `listings` | tags and catalog, relayed |
+//! | `resolve` | a tag: its record while that is good |
+//! | `question` | else one question to upstream |
+//! | `absent` | what upstream said it does not have |
+//! | `listings` | tags and catalog, page by page |
+//! | `referrers` | what refers to a digest, or the fallback tag |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
+mod absent;
 mod ahead;
 mod clock;
 mod error;
@@ -25,6 +29,8 @@ mod manifests;
 mod metrics;
 mod obtain;
 mod outcome;
+mod question;
+mod referrers;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -38,9 +44,11 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
+use self::absent::Absent;
 use self::fills::{Fills, Lanes};
 use self::flight::Flights;
-use self::resolve::Resolved;
+use self::listings::{Kept, Page};
+use self::question::Resolved;
 use crate::oci::Digest;
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
@@ -133,12 +141,16 @@ pub struct Mirror {
     upstreams: HashMap<Arc<str>, Way>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    fetch_runtime: Handle,
     fills: Arc<Fills>,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
     proofs: Flights<Link, Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
     resolutions: Flights<RecordKey, Result<Resolved, MirrorError>>,
+    /// Pages of listings, and the questions for them under way.
+    pages: Cache<Page, Kept>,
+    listings: Flights<Page, Result<Kept, MirrorError>>,
+    /// What upstream said a moment ago that it does not have.
+    absent: Absent,
     /// Manifests that their repositories have shown, with their references remembered.
     manifests: Cache<Link, HeldManifest>,
 }
@@ -152,6 +164,8 @@ impl Mirror {
         }
         Arc::new(Self {
             proofs: Flights::new(parts.fetch_runtime.clone()),
+            listings: Flights::new(parts.fetch_runtime.clone()),
+            pages: listings::pages(),
             resolutions: Flights::new(parts.fetch_runtime.clone()),
             fills: Arc::new(Fills::new(
                 Arc::clone(&parts.store),
@@ -169,8 +183,8 @@ impl Mirror {
                 .map(|(name, upstream)| (name, upstream.into()))
                 .collect(),
             store: parts.store,
+            absent: Absent::new(Arc::clone(&parts.clock)),
             clock: parts.clock,
-            fetch_runtime: parts.fetch_runtime,
         })
     }
 

@@ -1,188 +1,147 @@
-//! A tag: its record while that is fresh, else one question to upstream for all who ask.
+//! A tag: its record while that is good, else one question to upstream for all who ask.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fills::Feed;
-use super::freshness::{Freshness, freshness};
-use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
-use crate::oci::{Digest, Manifest, Reference};
-use crate::store::{Record, RecordKey, Role};
-use crate::upstream::{ErrorKind, ManifestHead};
+use tokio::time::timeout;
 
-pub(super) type Resolved = Answer<Record>;
+use super::absent::Missing;
+use super::freshness::{Freshness, freshness};
+use super::question::Resolved;
+use super::{Answer, Mirror, MirrorError, Outcome, flight};
+use crate::oci::{Accepts, Tag};
+use crate::store::{Origin, Record, RecordKey};
+use crate::upstream::{ErrorKind, Standing};
+
+/// How long a client waits for upstream when there is a record that could stand in. Clients count on their
+/// mirror being near; and the question goes on, so that the next one has the new answer.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Mirror {
-    /// What the tag points to.
+    /// What the tag points to, for a client that takes `accepts`.
     ///
-    /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
-    /// and change the record, an outage is not: then the record stands in, marked stale and within bounds.
+    /// All share the answer to the question with every modern type, which is what nearly all clients take. Who does
+    /// not take what that brings gets upstream's answer to exactly its own set, under a record of its own.
     pub(super) async fn resolve(
         self: &Arc<Self>,
-        key: &RecordKey,
+        origin: &Origin,
+        tag: &Tag,
+        accepts: Accepts,
     ) -> Result<Resolved, MirrorError> {
+        let key = |accepts| RecordKey {
+            origin: origin.clone(),
+            tag: tag.clone(),
+            accepts,
+        };
+        let shared = self.resolve_as(&key(Accepts::MODERN)).await;
+        let own = match &shared {
+            Ok(resolved) => !accepts.takes(&resolved.value.media_type),
+            Err(error) => is_missing(error) && accepts.names_more_than(Accepts::MODERN),
+        };
+        if own {
+            self.resolve_as(&key(accepts)).await
+        } else {
+            shared
+        }
+    }
+
+    /// What the tag points to under the key's own set of types.
+    ///
+    /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
+    /// and change the record, an outage is not: then the record stands in, marked stale and within bounds. It
+    /// also does when upstream is known to be slow or out, or turns out to be: nobody waits for what they can do without.
+    async fn resolve_as(self: &Arc<Self>, key: &RecordKey) -> Result<Resolved, MirrorError> {
         let way = self.upstream(&key.origin.upstream)?;
         let policy = way.tags.of(&key.origin.repository, &key.tag);
         let record = self.store.record(key).unwrap_or_else(|error| {
             tracing::warn!(%error, "catalog cannot be read");
             None
         });
-        let judged = record.as_ref().map_or(Freshness::Expired, |record| {
-            freshness(policy, record.checked_at, self.clock.now())
-        });
-        if let (Some(record), Freshness::Fresh) = (&record, judged) {
-            return Ok(Answer {
-                value: record.clone(),
-                outcome: Outcome::Hit,
-                age: Some(self.age(record)),
-            });
-        }
-        let ask = || {
-            let (mirror, key, old) = (Arc::clone(self), key.clone(), record.clone());
-            async move { mirror.ask(&key, old).await }
-        };
-        let (answer, began) = self.resolutions.run(key, ask).await;
-        match (answer.unwrap_or(Err(MirrorError::Abandoned)), record) {
-            (Ok(mut resolved), _) => {
-                if !began && resolved.outcome == Outcome::Miss {
-                    resolved.outcome = Outcome::Join;
-                }
-                Ok(resolved)
+        let Some(record) = record else {
+            if let Some(error) = self.absent.said(&Missing::of(key), policy.negative_ttl) {
+                return Err(error);
             }
-            (Err(error), Some(record)) => match stands_in(&error, judged) {
-                Some(why) => Ok(Answer {
-                    age: Some(self.age(&record)),
-                    value: record,
-                    outcome: Outcome::Stale(why),
-                }),
+            let (question, began) = self.begin_question(key, None, Freshness::Expired);
+            let answer = question.await.unwrap_or(Err(MirrorError::Abandoned));
+            return answer.map(|resolved| joined(resolved, began));
+        };
+        let judged = freshness(policy, record.checked_at, self.clock.now());
+        if judged == Freshness::Fresh {
+            return Ok(self.answer_with(record, Outcome::Hit));
+        }
+        let (question, began) = self.begin_question(key, Some(record.clone()), judged);
+        if let Some(why) = without_waiting(judged, way.registry.standing()) {
+            return Ok(self.answer_with(record, Outcome::Stale(why)));
+        }
+        let answer = if judged == Freshness::Expired {
+            question.await
+        } else {
+            match timeout(PATIENCE, question).await {
+                Ok(answer) => answer,
+                Err(_) => return Ok(self.answer_with(record, Outcome::Stale("slow"))),
+            }
+        };
+        match answer.unwrap_or(Err(MirrorError::Abandoned)) {
+            Ok(resolved) => Ok(joined(resolved, began)),
+            Err(error) => match stands_in(&error, judged) {
+                Some(why) => Ok(self.answer_with(record, Outcome::Stale(why))),
                 None => Err(error),
             },
-            (Err(error), None) => Err(error),
         }
     }
 
-    /// One HEAD with the full Accept set; more only where upstream's HEAD does not tell enough.
-    async fn ask(
+    /// Puts the one question about `key` under way, or joins it. It goes on whoever waits.
+    fn begin_question(
         self: &Arc<Self>,
         key: &RecordKey,
         old: Option<Record>,
-    ) -> Result<Resolved, MirrorError> {
-        let registry = &self.upstream(&key.origin.upstream)?.registry;
-        let reference = Reference::Tag(key.tag.clone());
-        let head = registry
-            .head_manifest(&key.origin.repository, &reference, key.accepts)
-            .await;
-        let record = match head {
-            Ok(head) => self.record_of(key, head).await?,
-            Err(error) => {
-                if matches!(error.kind(), ErrorKind::NotFound { .. }) && old.is_some() {
-                    self.forget(key).await;
-                }
-                return Err(error.into());
-            }
-        };
-        let unchanged = old.as_ref().is_some_and(|old| old.digest == record.digest);
-        if old.is_some() && !unchanged {
-            // A record that works is not given up for one whose manifest is not here yet.
-            let link = super::link(&key.origin, &record.digest, Role::Manifest);
-            self.bring_manifest(&link, Feed::Manifest).await?;
-        }
-        let outcome = if unchanged {
-            Outcome::Revalidated
-        } else {
-            Outcome::Miss
-        };
-        self.keep(key, &record).await;
-        Ok(Answer {
-            value: record,
-            outcome,
-            age: Some(Duration::ZERO),
+        judged: Freshness,
+    ) -> (flight::Answer<Result<Resolved, MirrorError>>, bool) {
+        self.resolutions.begin(key, || {
+            let (mirror, key) = (Arc::clone(self), key.clone());
+            async move { mirror.ask(&key, old, judged).await }
         })
     }
 
-    /// How long ago upstream confirmed it.
-    fn age(&self, record: &Record) -> Duration {
-        Duration::from_secs(self.clock.now().saturating_sub(record.checked_at))
-    }
-
-    /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
-    async fn record_of(
-        self: &Arc<Self>,
-        key: &RecordKey,
-        head: ManifestHead,
-    ) -> Result<Record, MirrorError> {
-        let Some(digest) = head.digest else {
-            return self.record_by_get(key).await;
-        };
-        if let (Some(media_type), Some(size)) = (head.media_type, head.size)
-            && media_type.is_manifest()
-        {
-            return Ok(Record {
-                digest,
-                media_type,
-                size,
-                checked_at: self.clock.now(),
-            });
-        }
-        let link = super::link(&key.origin, &digest, Role::Manifest);
-        let brought = self.bring_manifest(&link, Feed::Manifest).await?;
-        Ok(self.record_for(brought.value.summary()))
-    }
-
-    /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD has no digest.
-    async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
-        let registry = &self.upstream(&key.origin.upstream)?.registry;
-        let reference = Reference::Tag(key.tag.clone());
-        let body = registry
-            .get_manifest(&key.origin.repository, &reference, key.accepts)
-            .await?;
-        let digest = body
-            .digest
-            .unwrap_or_else(|| Digest::sha256_of(&body.bytes));
-        // Nonsense in upstream's place is not worth keeping, and must not look like a manifest's absence.
-        if let Err(error) = Manifest::parse(&body.bytes, None) {
-            return Err(MirrorError::NotAManifest(digest, Arc::new(error)));
-        }
-        let link = super::link(&key.origin, &digest, Role::Manifest);
-        // Upstream has just shown it.
-        self.remember(vec![link.clone()]).await;
-        let brought = self.bring_manifest(&link, Feed::Held(body.bytes)).await?;
-        Ok(self.record_for(brought.value.summary()))
-    }
-
-    fn record_for(&self, manifest: ManifestSummary) -> Record {
-        Record {
-            digest: manifest.digest,
-            media_type: manifest.media_type,
-            size: manifest.size,
-            checked_at: self.clock.now(),
+    /// A record of ours as the answer, with its age.
+    pub(super) fn answer_with(&self, record: Record, outcome: Outcome) -> Resolved {
+        let age = self.clock.now().saturating_sub(record.checked_at);
+        Answer {
+            value: record,
+            outcome,
+            age: Some(Duration::from_secs(age)),
         }
     }
+}
 
-    async fn keep(&self, key: &RecordKey, record: &Record) {
-        let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
-        let link = super::link(&key.origin, &record.digest, Role::Manifest);
-        let kept = tokio::task::spawn_blocking(move || {
-            store.link(&[link])?;
-            store.put_record(&key, &record)
-        });
-        if let Ok(Err(error)) = kept.await {
-            tracing::warn!(%error, "record not kept");
-        }
+/// Whether upstream said that there is no such thing.
+pub(super) fn is_missing(error: &MirrorError) -> bool {
+    error
+        .upstream()
+        .is_some_and(|error| matches!(error.kind(), ErrorKind::NotFound { .. }))
+}
+
+/// The answer as seen by one who did not begin the question.
+fn joined(mut resolved: Resolved, began: bool) -> Resolved {
+    if !began && resolved.outcome == Outcome::Miss {
+        resolved.outcome = Outcome::Join;
     }
+    resolved
+}
 
-    async fn forget(&self, key: &RecordKey) {
-        let (store, key) = (Arc::clone(&self.store), key.clone());
-        let forgotten = tokio::task::spawn_blocking(move || store.forget_record(&key));
-        if let Ok(Err(error)) = forgotten.await {
-            tracing::warn!(%error, "record not forgotten");
-        }
+/// Why an older answer is given at once, while upstream is asked behind the client's back; `None` when it is not.
+pub(super) fn without_waiting(judged: Freshness, standing: Standing) -> Option<&'static str> {
+    match judged {
+        Freshness::RevalidateBehind => Some("while-revalidate"),
+        Freshness::Revalidate if standing.is_down => Some("assumed-offline"),
+        Freshness::Revalidate if standing.is_slow => Some("slow"),
+        Freshness::Fresh | Freshness::Revalidate | Freshness::Expired => None,
     }
 }
 
 /// Whether an older record may answer in upstream's place, and why. Offline there is nobody to ask, ever:
 /// then any record may.
-fn stands_in(error: &MirrorError, judged: Freshness) -> Option<&'static str> {
+pub(super) fn stands_in(error: &MirrorError, judged: Freshness) -> Option<&'static str> {
     let why = error.outage()?;
     let offline = error
         .upstream()

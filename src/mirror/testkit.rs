@@ -2,6 +2,7 @@
 
 mod reading;
 mod script;
+mod tagged;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use crate::oci::{Accepts, ByteRange, Digest, MediaType, RangeSpec, Reference, Re
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::{
     BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
-    UpstreamError,
+    Standing, UpstreamError,
 };
 
 pub(crate) use reading::{drain, drain_all, noise};
 pub(crate) use script::{Script, Step};
+pub(crate) use tagged::Tagged;
 
 /// An upstream that does what the test wrote, and counts what it is asked.
 #[derive(Default)]
@@ -38,9 +40,8 @@ pub(crate) struct Scripted {
     heads_hang: AtomicBool,
     /// What the next HEADs of blobs tell instead.
     heads_tell: Mutex<VecDeque<u64>>,
-    /// By reference in text: a tag or a digest.
-    manifests: Mutex<HashMap<String, Bytes>>,
-    heads_tell_digests: Mutex<Option<bool>>,
+    pub(crate) tagged: Tagged,
+    standing: Mutex<Standing>,
     outage: Mutex<Option<ErrorKind>>,
     calls: Mutex<Vec<String>>,
 }
@@ -78,19 +79,17 @@ impl Scripted {
     }
 
     pub(crate) fn tag(&self, tag: &str, manifest: &[u8]) -> Digest {
-        let digest = Digest::sha256_of(manifest);
-        let bytes = Bytes::copy_from_slice(manifest);
-        self.manifests.lock().insert(tag.to_owned(), bytes.clone());
-        self.manifests.lock().insert(digest.to_string(), bytes);
-        digest
+        self.tagged.tag(tag, manifest)
     }
 
-    pub(crate) fn untag(&self, tag: &str) {
-        self.manifests.lock().remove(tag);
+    /// What is known of it without asking.
+    pub(crate) fn stands(&self, standing: Standing) {
+        *self.standing.lock() = standing;
     }
 
-    pub(crate) fn heads_without_digests(&self) {
-        *self.heads_tell_digests.lock() = Some(false);
+    /// Answers again after [`Scripted::breaks`].
+    pub(crate) fn recovers(&self) {
+        *self.outage.lock() = None;
     }
 
     pub(crate) fn breaks(&self, kind: ErrorKind) {
@@ -117,11 +116,6 @@ impl Scripted {
             None => Ok(()),
         }
     }
-
-    fn manifest(&self, reference: &Reference) -> Result<Bytes, UpstreamError> {
-        let manifest = self.manifests.lock().get(&reference.to_string()).cloned();
-        manifest.ok_or_else(not_found)
-    }
 }
 
 fn not_found() -> UpstreamError {
@@ -134,30 +128,23 @@ impl Registry for Scripted {
         &self,
         _: &Repository,
         reference: &Reference,
-        _: Accepts,
+        accepts: Accepts,
     ) -> Result<ManifestHead, UpstreamError> {
         self.called(format!("HEAD manifest {reference}"))?;
-        let bytes = self.manifest(reference)?;
-        let digest = self.heads_tell_digests.lock().unwrap_or(true);
-        Ok(ManifestHead {
-            digest: digest.then(|| Digest::sha256_of(&bytes)),
-            media_type: Some(MediaType::OCI_MANIFEST),
-            size: Some(bytes.len() as u64),
-        })
+        self.tagged.head(reference, accepts).await
     }
 
     async fn get_manifest(
         &self,
         _: &Repository,
         reference: &Reference,
-        _: Accepts,
+        accepts: Accepts,
     ) -> Result<ManifestBody, UpstreamError> {
         self.called(format!("GET manifest {reference}"))?;
-        let bytes = self.manifest(reference)?;
         Ok(ManifestBody {
             digest: None,
             media_type: Some(MediaType::OCI_MANIFEST),
-            bytes,
+            bytes: self.tagged.get(reference, accepts)?,
         })
     }
 
@@ -234,13 +221,17 @@ impl Registry for Scripted {
         })
     }
 
-    async fn list(&self, _: &Listing, query: Option<&str>) -> Result<ListBody, UpstreamError> {
+    async fn list(
+        &self,
+        listing: &Listing,
+        query: Option<&str>,
+    ) -> Result<ListBody, UpstreamError> {
         self.called(format!("GET list {}", query.unwrap_or("-")))?;
-        Ok(ListBody {
-            bytes: Bytes::from_static(b"{\"name\":\"a\",\"tags\":[\"1\"]}"),
-            next: Some("n=1&last=1&own=a%2Fb".to_owned()),
-            is_filtered: false,
-        })
+        self.tagged.list(listing)
+    }
+
+    fn standing(&self) -> Standing {
+        *self.standing.lock()
     }
 }
 
@@ -309,19 +300,28 @@ impl House {
     }
 
     pub(crate) fn with(store: Arc<dyn Store>, fills: FillPolicy) -> Self {
-        Self::built(store, fills, 0)
+        Self::built(store, fills, TagPolicies::all(tag_policy()), 0)
+    }
+
+    /// One whose tags are treated like that.
+    pub(crate) fn tagged(tags: TagPolicies) -> Self {
+        Self::built(Arc::new(MemoryStore::default()), policy(), tags, 0)
     }
 
     /// One that fetches the blobs of a manifest ahead of the client.
     pub(crate) fn eager() -> Self {
-        Self::built(Arc::new(MemoryStore::default()), policy(), 2)
+        Self::built(
+            Arc::new(MemoryStore::default()),
+            policy(),
+            TagPolicies::all(tag_policy()),
+            2,
+        )
     }
 
-    fn built(store: Arc<dyn Store>, fills: FillPolicy, eager: usize) -> Self {
+    fn built(store: Arc<dyn Store>, fills: FillPolicy, tags: TagPolicies, eager: usize) -> Self {
         let upstream = Arc::new(Scripted::default());
         let clock = Arc::new(HandClock::default());
         clock.pass(1_000_000);
-        let tags = TagPolicies::all(tag_policy());
         let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
         let mirror = Mirror::new(Parts {
             upstreams: HashMap::from([(
@@ -350,6 +350,13 @@ impl House {
     /// Waits until no fill is under way: all that was begun is committed or gone.
     pub(crate) async fn settle(&self) {
         while self.under_way() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until no question about a tag is under way, whoever waits for it.
+    pub(crate) async fn answered(&self) {
+        while !self.mirror.resolutions.is_idle() {
             tokio::task::yield_now().await;
         }
     }

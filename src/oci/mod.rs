@@ -19,8 +19,10 @@ mod pattern;
 mod range;
 mod range_set;
 mod reference;
+mod referrers;
 #[cfg(test)]
 pub(crate) mod strategies;
+mod tag_list;
 mod textual;
 mod verifier;
 
@@ -39,4 +41,6 @@ pub use pattern::{Pattern, PatternError};
 pub use range::{ByteRange, RangeHeader, RangeSpec};
 pub use range_set::RangeSet;
 pub use reference::{Reference, ReferenceError, Tag, TagError};
+pub use referrers::{Referrers, fallback_tag};
+pub use tag_list::TagList;
 pub use verifier::{Mismatch, Verified, Verifier};

@@ -53,6 +53,12 @@ pub(super) fn upstreams_own(query: Option<&str>) -> Option<String> {
     joined(&kept)
 }
 
+/// The artifact type to which referrers are to be narrowed, decoded; the first one counts.
+pub(super) fn artifact_type(query: Option<&str>) -> Option<String> {
+    let told = pairs(query).find_map(|pair| value_of(pair, "artifactType"));
+    told.filter(|told| !told.is_empty())
+}
+
 /// The target of the next page: the path that this one was asked under, upstream's `query`, and the namespace that the
 /// client gave. So it is on our own host under any addressing.
 pub(super) fn next_target(path: &str, query: &str, ns: Option<&str>) -> String {
@@ -155,6 +161,23 @@ mod tests {
         ] {
             assert_eq!(next_target(path, query, ns), next);
         }
+    }
+
+    #[test]
+    fn an_artifact_type_is_told_or_not() {
+        for (query, told) in [
+            (
+                "artifactType=application%2Fa%2Bjson&n=1",
+                Some("application/a+json"),
+            ),
+            ("ns=x&artifactType=a/b&artifactType=c/d", Some("a/b")),
+            ("artifactType=", None),
+            ("artifacttype=a/b", None),
+            ("", None),
+        ] {
+            assert_eq!(artifact_type(Some(query)).as_deref(), told, "{query}");
+        }
+        assert_eq!(artifact_type(None), None);
     }
 
     proptest! {

@@ -27,3 +27,4 @@ mod process;
 mod pulls;
 mod relayed;
 mod support_holds;
+mod tags;

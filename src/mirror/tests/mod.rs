@@ -1,9 +1,11 @@
 //! The engine over a store in memory and a scripted upstream: what each invariant promises.
 
+mod accepts;
 mod ahead;
 mod breaks;
 mod fills;
 mod leaving;
+mod listings;
 mod odd;
 mod parts;
 mod past;
@@ -11,3 +13,4 @@ mod resume;
 mod rights;
 mod tags;
 mod torture;
+mod weather;

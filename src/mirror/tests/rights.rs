@@ -199,7 +199,7 @@ async fn a_manifest_held_from_elsewhere_is_proved_as_a_manifest() {
 #[tokio::test]
 async fn a_tag_whose_manifest_is_held_from_elsewhere_is_served() {
     let house = house();
-    house.upstream.heads_without_digests();
+    house.upstream.tagged.heads_without_digests();
     house.upstream.tag("1", manifest(b"one").as_bytes());
     let tag: Reference = "1".parse().unwrap();
     house

@@ -149,7 +149,7 @@ async fn a_tag_that_is_gone_is_forgotten() {
         .upstream
         .tag("1", manifest_of(&Digest::sha256_of(b"one"), 3).as_bytes());
     pull(&house).await;
-    house.upstream.untag("1");
+    house.upstream.tagged.drops("1");
     house.clock.pass(TTL);
     fails(&house).await;
     // An outage after that has no record to fall back to.
@@ -175,7 +175,7 @@ async fn offline_any_record_answers() {
 #[tokio::test]
 async fn an_upstream_whose_head_has_no_digest_is_asked_by_get() {
     let house = house();
-    house.upstream.heads_without_digests();
+    house.upstream.tagged.heads_without_digests();
     let manifest = manifest_of(&Digest::sha256_of(b"one"), 3);
     house.upstream.tag("1", manifest.as_bytes());
     assert_eq!(pull(&house).await, (manifest.into_bytes(), Outcome::Miss));
@@ -249,7 +249,7 @@ async fn a_tag_seen_to_move_does_not_take_the_image_away() {
 #[tokio::test]
 async fn nonsense_in_upstreams_place_is_an_outage() {
     let house = house();
-    house.upstream.heads_without_digests();
+    house.upstream.tagged.heads_without_digests();
     let tag: Reference = "1".parse().unwrap();
     house.upstream.tag("1", manifest(b"one").as_bytes());
     house

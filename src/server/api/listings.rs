@@ -38,8 +38,17 @@ impl Question<'_> {
     /// The manifests that refer to a digest (OCI distribution spec, "Listing Referrers").
     pub(super) async fn referrers(&self, repository: &Repository, digest: &Digest) -> Answered {
         let origin = self.route.origin(repository);
-        let query = paging::upstreams_own(self.request.uri.query());
-        let page = self.mirror.referrers(&origin, digest, query).await;
+        let query = self.request.uri.query();
+        let wanted = paging::artifact_type(query);
+        let page = self
+            .mirror
+            .referrers(
+                &origin,
+                digest,
+                wanted.as_deref(),
+                paging::upstreams_own(query),
+            )
+            .await;
         self.told(page, Asked::Referrers, |page| {
             let next = self.next_of(&page);
             answers::referrers(

@@ -106,49 +106,87 @@ async fn item_51_the_size_of_a_page_is_checked_and_bounded_here() {
 
 #[tokio::test]
 async fn item_55_referrers_are_an_index_and_say_when_they_were_filtered() {
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).to_string();
-    let bytes = Bytes::from(index);
-    let given = bytes.clone();
+    let of = |types: &[&str]| {
+        let descriptor = |artifact_type: &&str| {
+            let digest = Digest::sha256_of(artifact_type.as_bytes());
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": digest.as_str(), "size": 7, "artifactType": artifact_type,
+            })
+        };
+        let manifests: Vec<_> = types.iter().map(descriptor).collect();
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
+    };
+    // It can narrow the list to signatures, and to nothing else.
+    let (all, signatures) = (of(&["a/signature", "a/sbom"]), of(&["a/signature"]));
+    let told = (all.to_string(), signatures.to_string());
     let oracle = Arc::new(Oracle::listing(move |listing, query| {
         assert!(matches!(listing, Listing::Referrers(..)), "{listing:?}");
+        let is_filtered = query.contains("signature");
+        let told = if is_filtered { &told.1 } else { &told.0 };
         Ok(ListBody {
-            bytes: given.clone(),
+            bytes: Bytes::from(told.clone()),
             next: query.contains("sbom").then(|| format!("{query}&page=2")),
-            is_filtered: query.contains("signature"),
+            is_filtered,
         })
     }));
     let api = api_of(Arc::clone(&oracle) as _, RateLimited::Unavailable);
     let path = format!("/v2/a/referrers/{}", Digest::sha256_of(b"subject"));
-    for (query, own, filtered, link) in [
-        ("", "-", None, None),
+    for (query, own, index, link) in [
+        ("", "-", &all, None),
         (
             "?artifactType=a%2Fsignature",
             "artifactType=a%2Fsignature",
-            Some("artifactType"),
+            &signatures,
             None,
         ),
         (
             "?ns=docker.io&artifactType=a%2Fsbom",
             "artifactType=a%2Fsbom",
-            None,
+            &of(&["a/sbom"]),
             Some("artifactType=a%2Fsbom&page=2&ns=docker.io"),
         ),
     ] {
+        let is_filtered = query.contains("artifactType");
         for method in ["GET", "HEAD"] {
             let target = format!("{path}{query}");
             let (status, headers, body) = ask(&api, method, &target, &[]).await;
             assert_eq!(status, StatusCode::OK, "{target}");
             assert_eq!(headers["content-type"], INDEX);
-            assert_eq!(headers["content-length"], bytes.len().to_string());
-            let told = headers.get("oci-filters-applied");
-            assert_eq!(told.map(|told| told.to_str().unwrap()), filtered);
+            let filters = headers.get("oci-filters-applied");
+            let filters = filters.map(|filters| filters.to_str().unwrap());
+            assert_eq!(filters, is_filtered.then_some("artifactType"), "{target}");
             let link = link.map(|query| format!("<{path}?{query}>; rel=\"next\""));
             let told = headers.get("link").map(|told| told.to_str().unwrap());
             assert_eq!(told, link.as_deref(), "{target}");
-            assert!(method == "HEAD" || body == bytes);
+            if method == "GET" {
+                assert_eq!(headers["content-length"], body.len().to_string());
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(&body, index, "{target}");
+            }
         }
         assert_eq!(oracle.listed().last().map(String::as_str), Some(own));
     }
+}
+
+#[tokio::test]
+async fn item_07_one_page_under_several_addresses_is_one_question() {
+    let oracle = Arc::new(Oracle::listing(|_, _| Ok(tags(&["1"], None))));
+    let api = api_of(Arc::clone(&oracle) as _, RateLimited::Unavailable);
+    for (host, target) in [
+        ("mirror.test", "/v2/a/tags/list?n=1"),
+        ("mirror.test", "/v2/docker.io/library/a/tags/list?n=1"),
+        (
+            "mirror.test",
+            "/v2/library/a/tags/list?ns=index.docker.io&n=1",
+        ),
+        ("hub.mirror.test", "/v2/a/tags/list?n=1"),
+    ] {
+        let (status, headers, _) = ask(&api, "GET", target, &[("host", host)]).await;
+        assert_eq!(status, StatusCode::OK, "{host} {target}");
+        assert_eq!(headers["age"], "0");
+    }
+    assert_eq!(oracle.listed(), ["n=1"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,141 @@
+//! One question about a tag: what upstream is asked, and what becomes of its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::absent::Missing;
+use super::fills::Feed;
+use super::freshness::Freshness;
+use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
+use crate::oci::{Digest, Manifest, Reference};
+use crate::store::{Record, RecordKey, Role};
+use crate::upstream::{ErrorKind, ManifestHead};
+
+pub(super) type Resolved = Answer<Record>;
+
+impl Mirror {
+    /// One HEAD with the key's set of types; more only where upstream's HEAD does not tell enough. `judged` says what
+    /// `old` is still good for.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        key: &RecordKey,
+        old: Option<Record>,
+        judged: Freshness,
+    ) -> Result<Resolved, MirrorError> {
+        let registry = &self.upstream(&key.origin.upstream)?.registry;
+        let reference = Reference::Tag(key.tag.clone());
+        let head = registry
+            .head_manifest(&key.origin.repository, &reference, key.accepts)
+            .await;
+        let record = match head {
+            Ok(head) => self.record_of(key, head).await?,
+            Err(error) => {
+                let is_missing = matches!(error.kind(), ErrorKind::NotFound { .. });
+                let error = error.into();
+                if is_missing {
+                    self.absent.note(Missing::of(key), &error);
+                    self.forget(key).await;
+                }
+                return Err(error);
+            }
+        };
+        let unchanged = old.as_ref().is_some_and(|old| old.digest == record.digest);
+        if let Some(old) = old.filter(|_| !unchanged) {
+            let may_wait =
+                judged != Freshness::Expired && self.fills.content(&record.digest).is_none();
+            if may_wait && registry.standing().is_spent {
+                // A GET would be counted against us, and what there is will do for a while.
+                return Ok(self.answer_with(old, Outcome::Stale("rate-limit")));
+            }
+            // A record that works is not given up for one whose manifest is not here yet.
+            let link = super::link(&key.origin, &record.digest, Role::Manifest);
+            self.bring_manifest(&link, Feed::Manifest).await?;
+        }
+        let outcome = if unchanged {
+            Outcome::Revalidated
+        } else {
+            Outcome::Miss
+        };
+        self.keep(key, &record).await;
+        Ok(Answer {
+            value: record,
+            outcome,
+            age: Some(Duration::ZERO),
+        })
+    }
+
+    /// The record that upstream's HEAD describes, completed from the manifest where it says too little.
+    async fn record_of(
+        self: &Arc<Self>,
+        key: &RecordKey,
+        head: ManifestHead,
+    ) -> Result<Record, MirrorError> {
+        let Some(digest) = head.digest else {
+            return self.record_by_get(key).await;
+        };
+        if let (Some(media_type), Some(size)) = (head.media_type, head.size)
+            && media_type.is_manifest()
+        {
+            return Ok(Record {
+                digest,
+                media_type,
+                size,
+                checked_at: self.clock.now(),
+            });
+        }
+        let link = super::link(&key.origin, &digest, Role::Manifest);
+        let brought = self.bring_manifest(&link, Feed::Manifest).await?;
+        Ok(self.record_for(brought.value.summary()))
+    }
+
+    /// Fetches the manifest by tag and names it ourselves: for upstreams whose HEAD has no digest.
+    async fn record_by_get(self: &Arc<Self>, key: &RecordKey) -> Result<Record, MirrorError> {
+        let registry = &self.upstream(&key.origin.upstream)?.registry;
+        let reference = Reference::Tag(key.tag.clone());
+        let body = registry
+            .get_manifest(&key.origin.repository, &reference, key.accepts)
+            .await?;
+        let digest = body
+            .digest
+            .unwrap_or_else(|| Digest::sha256_of(&body.bytes));
+        // Nonsense in upstream's place is not worth keeping, and must not look like a manifest's absence.
+        if let Err(error) = Manifest::parse(&body.bytes, None) {
+            return Err(MirrorError::NotAManifest(digest, Arc::new(error)));
+        }
+        let link = super::link(&key.origin, &digest, Role::Manifest);
+        // Upstream has just shown it.
+        self.remember(vec![link.clone()]).await;
+        let brought = self.bring_manifest(&link, Feed::Held(body.bytes)).await?;
+        Ok(self.record_for(brought.value.summary()))
+    }
+
+    fn record_for(&self, manifest: ManifestSummary) -> Record {
+        Record {
+            digest: manifest.digest,
+            media_type: manifest.media_type,
+            size: manifest.size,
+            checked_at: self.clock.now(),
+        }
+    }
+
+    async fn keep(&self, key: &RecordKey, record: &Record) {
+        let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
+        let link = super::link(&key.origin, &record.digest, Role::Manifest);
+        let kept = tokio::task::spawn_blocking(move || {
+            store.link(&[link])?;
+            store.put_record(&key, &record)
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(%error, "record not kept");
+        }
+    }
+
+    /// Forgets the record, if there is one.
+    pub(super) async fn forget(&self, key: &RecordKey) {
+        let (store, key) = (Arc::clone(&self.store), key.clone());
+        let forgotten = tokio::task::spawn_blocking(move || store.forget_record(&key));
+        if let Ok(Err(error)) = forgotten.await {
+            tracing::warn!(%error, "record not forgotten");
+        }
+    }
+}

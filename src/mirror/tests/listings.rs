@@ -1,0 +1,159 @@
+//! Tags, catalog and referrers.
+
+use std::sync::Arc;
+
+use super::tags::manifest;
+use crate::mirror::testkit::*;
+use crate::mirror::{Answer, MirrorError, Outcome};
+use crate::oci::{Digest, fallback_tag};
+use crate::upstream::{ErrorKind, ListBody, Listing};
+
+fn tags() -> Listing {
+    Listing::Tags("a".parse().unwrap())
+}
+
+async fn list(house: &House, listing: Listing) -> Result<Answer<ListBody>, MirrorError> {
+    let docker_io = Arc::from("docker.io");
+    house.mirror.list(&docker_io, listing, None).await
+}
+
+async fn told(house: &House, listing: Listing) -> (String, Outcome) {
+    let answer = list(house, listing).await.unwrap();
+    let text = String::from_utf8(answer.value.bytes.to_vec()).unwrap();
+    (text, answer.outcome)
+}
+
+#[tokio::test]
+async fn a_page_is_asked_for_once_per_ttl_and_stands_in_during_an_outage() {
+    let house = house();
+    let document = r#"{"name":"a", "tags":["1","2"]}"#;
+    house.upstream.tagged.lists(tags(), document, None);
+    let as_it_came = |outcome| (document.to_owned(), outcome);
+    assert_eq!(told(&house, tags()).await, as_it_came(Outcome::Miss));
+    assert_eq!(told(&house, tags()).await, as_it_came(Outcome::Hit));
+    assert_eq!(house.upstream.count("GET list"), 1);
+    house.clock.pass(TTL);
+    house.upstream.breaks(ErrorKind::Status(503));
+    assert_eq!(
+        told(&house, tags()).await,
+        as_it_came(Outcome::Stale("status"))
+    );
+    house.clock.pass(STALE);
+    assert!(list(&house, tags()).await.is_err());
+    house.upstream.recovers();
+    let document = r#"{"name":"a","tags":["3"]}"#;
+    house.upstream.tagged.lists(tags(), document, None);
+    assert_eq!(told(&house, tags()).await, (document.into(), Outcome::Miss));
+}
+
+#[tokio::test]
+async fn what_clients_cannot_read_is_repaired_or_refused() {
+    let house = house();
+    house
+        .upstream
+        .tagged
+        .lists(tags(), r#"{"name":"a","tags":null}"#, None);
+    assert_eq!(told(&house, tags()).await.0, r#"{"name":"a","tags":[]}"#);
+    house.clock.pass(TTL);
+    house
+        .upstream
+        .tagged
+        .lists(tags(), r#"{"name":"a","tags":["1",null,"sha256:0"]}"#, None);
+    assert_eq!(told(&house, tags()).await.0, r#"{"name":"a","tags":["1"]}"#);
+    house.clock.pass(TTL + STALE);
+    house.upstream.tagged.lists(tags(), "please log in", None);
+    let error = list(&house, tags()).await.err().unwrap();
+    assert_eq!(error.outage(), Some("protocol"));
+}
+
+const SUBJECT: &[u8] = b"the subject";
+
+async fn referrers(
+    house: &House,
+    artifact_type: Option<&str>,
+) -> Result<Answer<ListBody>, MirrorError> {
+    let digest = Digest::sha256_of(SUBJECT);
+    let a = origin("a");
+    let query = None;
+    house
+        .mirror
+        .referrers(&a, &digest, artifact_type, query)
+        .await
+}
+
+fn index(types: &[&str]) -> String {
+    let digest = Digest::sha256_of(b"signature");
+    let descriptor = |artifact_type: &&str| {
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":3,"artifactType":"{artifact_type}"}}"#
+        )
+    };
+    let manifests: Vec<_> = types.iter().map(descriptor).collect();
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{}]}}"#,
+        manifests.join(",")
+    )
+}
+
+#[tokio::test]
+async fn referrers_are_upstreams_own_and_filtered_here_where_upstream_did_not() {
+    let house = house();
+    let listing = Listing::Referrers("a".parse().unwrap(), Digest::sha256_of(SUBJECT));
+    house
+        .upstream
+        .tagged
+        .lists(listing, &index(&["sig", "sbom"]), None);
+    let all = referrers(&house, None).await.unwrap().value;
+    assert_eq!(all.bytes, index(&["sig", "sbom"]));
+    assert!(!all.is_filtered);
+    let some = referrers(&house, Some("sbom")).await.unwrap().value;
+    assert!(some.is_filtered);
+    let some: serde_json::Value = serde_json::from_slice(&some.bytes).unwrap();
+    assert_eq!(some["manifests"].as_array().unwrap().len(), 1);
+    assert_eq!(some["manifests"][0]["artifactType"], "sbom");
+}
+
+#[tokio::test]
+async fn without_referrers_upstream_the_fallback_tag_answers() {
+    let house = house();
+    let tag = fallback_tag(&Digest::sha256_of(SUBJECT))
+        .unwrap()
+        .to_string();
+    let absent = referrers(&house, None).await.err().unwrap();
+    assert_eq!(absent.outcome(), Outcome::Negative);
+    house.upstream.tag(&tag, index(&["sig"]).as_bytes());
+    assert_eq!(
+        referrers(&house, None).await.unwrap().value.bytes,
+        index(&["sig"])
+    );
+    // The tag is an ordinary one: what is pushed is seen within its ttl.
+    house.upstream.tag(&tag, index(&["sig", "sbom"]).as_bytes());
+    house.clock.pass(TTL);
+    let filtered = referrers(&house, Some("sbom")).await.unwrap().value;
+    assert!(filtered.is_filtered);
+    // An image under that name lists nothing.
+    house.upstream.tag(&tag, manifest(b"image").as_bytes());
+    house.clock.pass(TTL);
+    let absent = referrers(&house, None).await.err().unwrap();
+    assert_eq!(absent.outcome(), Outcome::Negative);
+}
+
+#[tokio::test]
+async fn item_57_an_outage_never_makes_referrers_or_signatures_absent() {
+    let house = house();
+    let tag = fallback_tag(&Digest::sha256_of(SUBJECT))
+        .unwrap()
+        .to_string();
+    house.upstream.tag(&tag, index(&["sig"]).as_bytes());
+    house.upstream.breaks(ErrorKind::Connect);
+    let error = referrers(&house, None).await.err().unwrap();
+    assert_eq!(error.outage(), Some("connect"));
+    house.upstream.recovers();
+    referrers(&house, None).await.unwrap();
+    // Offline, what is known of the fallback tag answers.
+    house.clock.pass(TTL + STALE);
+    house.upstream.breaks(ErrorKind::Offline);
+    let answer = referrers(&house, None).await.unwrap();
+    assert_eq!(answer.value.bytes, index(&["sig"]));
+    assert_eq!(answer.outcome, Outcome::Stale("offline"));
+}
