@@ -67,17 +67,25 @@ impl AdminApi {
         }
     }
 
-    /// Ready means: new bytes can be kept. A mirror whose upstreams are out is ready: it serves what it has.
+    /// Ready means: new bytes can be kept, or offline, where there will be none, that what is kept can be read.
+    /// A mirror whose upstreams are out is ready: it serves what it has.
     async fn ready(&self) -> Response<Bytes> {
         if *self.ending.borrow() {
             let state = json!({"status": "not ready", "reason": "ending"});
             return document(StatusCode::SERVICE_UNAVAILABLE, &state);
         }
-        let mirror = Arc::clone(&self.mirror);
-        let probe = tokio::task::spawn_blocking(move || mirror.probe_store()).await;
-        let reason = match probe {
+        let (mirror, offline) = (Arc::clone(&self.mirror), self.offline);
+        let probe = tokio::task::spawn_blocking(move || {
+            if offline {
+                mirror.probe_reading()
+            } else {
+                mirror.probe_store()
+            }
+        });
+        let reason = match probe.await {
             Ok(Ok(())) => {
-                let state = json!({"status": "ready", "offline": self.offline});
+                let status = if offline { "ready, offline" } else { "ready" };
+                let state = json!({"status": status, "offline": offline});
                 return document(StatusCode::OK, &state);
             }
             Ok(Err(error)) => error.to_string(),
@@ -113,4 +121,51 @@ fn document(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::mirror::testkit::House;
+    use crate::store::faulty::{Fault, Faulty};
+    use crate::store::{MemoryStore, StoreErrorKind};
+    use crate::upstream::ErrorKind;
+
+    /// What `/readyz` of a mirror over such a store says.
+    async fn ready(fault: Fault, offline: bool) -> (StatusCode, serde_json::Value) {
+        let store = Faulty::new(MemoryStore::default(), fault);
+        let house = House::over(Arc::new(store));
+        house.upstream.breaks(ErrorKind::Connect);
+        let (_ending, end) = watch::channel(false);
+        let api = AdminApi::new(Arc::clone(&house.mirror), Registry::new(), offline, end);
+        let answer = api.answer(&Method::GET, "/readyz").await;
+        assert_eq!(house.upstream.calls(), Vec::<String>::new());
+        let body = serde_json::from_slice(answer.body()).unwrap();
+        (answer.status(), body)
+    }
+
+    #[tokio::test]
+    async fn ready_means_that_new_bytes_can_be_kept_whatever_upstreams_do() {
+        let (status, body) = ready(Fault::None, false).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(body, json!({"status": "ready", "offline": false}));
+        let full = Fault::FailsFrom(1, StoreErrorKind::Full);
+        let (status, body) = ready(full, false).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body["status"], "not ready");
+    }
+
+    #[tokio::test]
+    async fn offline_ready_means_that_what_is_kept_can_be_read() {
+        // Nothing new will come, so a full or read-only disk will do.
+        for fault in [Fault::None, Fault::FailsFrom(1, StoreErrorKind::Full)] {
+            let (status, body) = ready(fault, true).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(body, json!({"status": "ready, offline", "offline": true}));
+        }
+        let (status, _) = ready(Fault::FailsAt(1), true).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

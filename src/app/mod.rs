@@ -23,18 +23,22 @@ use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
-use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
+use crate::config::{
+    Auth, Config, OnLeave, RateLimited as RateLimitedConfig, TagPolicy as TagPolicyConfig,
+    Tags as TagsConfig, Upstream as UpstreamConfig,
+};
 use crate::mirror::{
     AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies,
-    TagPolicy, Upstream,
+    TagPolicy, TagRule, Upstream,
 };
 use crate::server::{
-    BindError, DoorLimits, Drained, Listeners, Namespaces, RegistryApi, ServeError, ServerMetrics,
+    ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces, RateLimited, RegistryApi,
+    ServeError, ServerMetrics,
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::{
-    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry,
-    RATE_RESERVE, Registry, Settings, Timeouts,
+    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
+    Settings, Timeouts,
 };
 
 /// Threads that fetch, hash and write: half as many as the machine has cores. Those that serve are as many as those.
@@ -130,7 +134,7 @@ impl App {
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
             ServerMetrics::new(&metrics)?,
-            config.fills().answer_within,
+            api_policy(config),
         ));
         let limits = DoorLimits {
             min_send_rate: config.server().min_send_rate.map_or(0, |it| it.as_u64()),
@@ -258,22 +262,34 @@ fn upstreams(
                 reason,
             })?)
         };
-        let tags = TagPolicies::all(TagPolicy {
-            ttl: upstream.tags.ttl,
-            stale_while_revalidate: Duration::ZERO,
-            stale_if_error: upstream.tags.stale_if_error,
-            negative_ttl: Duration::ZERO,
-            is_immutable: false,
-        });
         let made = Upstream {
             registry,
-            tags,
+            tags: tag_policies(&upstream.tags),
             downloads: upstream.downloads.max,
             eager_downloads: upstream.downloads.eager,
         };
         Ok((Arc::from(name), made))
     });
     made.collect()
+}
+
+fn tag_policies(tags: &TagsConfig) -> TagPolicies {
+    let policy = |said: TagPolicyConfig| TagPolicy {
+        ttl: said.ttl,
+        stale_while_revalidate: said.stale_while_revalidate,
+        stale_if_error: said.stale_if_error,
+        negative_ttl: said.negative_ttl,
+        is_immutable: said.is_immutable,
+    };
+    let rules = tags.rules.iter().map(|rule| TagRule {
+        repository: rule.repository.clone(),
+        tag: rule.tag.clone(),
+        policy: policy(rule.policy),
+    });
+    TagPolicies {
+        rules: rules.collect(),
+        otherwise: policy(tags.otherwise),
+    }
 }
 
 fn fill_policy(config: &Config) -> FillPolicy {
@@ -285,6 +301,16 @@ fn fill_policy(config: &Config) -> FillPolicy {
         max_age: fills.max_age,
         max_bytes: fills.max_share.of(config.store().capacity.as_u64()),
         measures: Measures::default(),
+    }
+}
+
+fn api_policy(config: &Config) -> ApiPolicy {
+    ApiPolicy {
+        answer_within: config.fills().answer_within,
+        rate_limited: match config.server().rate_limited {
+            RateLimitedConfig::Unavailable => RateLimited::Unavailable,
+            RateLimitedConfig::TooManyRequests => RateLimited::TooManyRequests,
+        },
     }
 }
 
@@ -307,11 +333,11 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
         },
         realms: upstream.realms.clone(),
         private_redirects: Some(upstream.private_redirects),
-        rate_reserve: RATE_RESERVE,
+        rate_reserve: upstream.rate_reserve.into(),
     }
 }
 
-/// Every name and alias clients may write.
+/// Every name, alias and host clients may write.
 fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
     let own = |upstream: &UpstreamConfig| Arc::<str>::from(upstream.name.as_str());
     let names = upstreams.iter().flat_map(|upstream| {
@@ -321,5 +347,11 @@ fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
     let default = upstreams.iter().find(|it| it.is_default).map(own);
     let with_account = |upstream: &&UpstreamConfig| matches!(upstream.auth, Auth::Own { .. });
     let private = upstreams.iter().filter(with_account).map(own);
-    Namespaces::new(names, default).with_private(private)
+    let hosts = upstreams.iter().flat_map(|upstream| {
+        let hosts = upstream.hosts.iter();
+        hosts.map(move |host| (host.as_str().to_owned(), own(upstream)))
+    });
+    Namespaces::new(names, default)
+        .with_hosts(hosts)
+        .with_private(private)
 }

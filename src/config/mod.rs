@@ -31,6 +31,7 @@ mod server;
 mod setting;
 mod share;
 mod store;
+mod tags;
 mod upstream;
 mod upstream_name;
 mod upstreams;
@@ -42,10 +43,11 @@ pub use self::error::{ConfigError, ConfigErrors, Position};
 pub use self::fills::{Fills, OnLeave};
 pub use self::log::{Log, LogFormat};
 pub use self::secret::Secret;
-pub use self::server::{Admin, Server};
+pub use self::server::{Admin, RateLimited, Server};
 pub use self::share::Share;
 pub use self::store::Store;
-pub use self::upstream::{Downloads, TagPolicy, Timeouts, Upstream};
+pub use self::tags::{TagPolicy, TagRule, Tags};
+pub use self::upstream::{Downloads, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
 
 use self::reading::{Reading, Reported};
@@ -133,7 +135,7 @@ impl Config {
         &self.fills
     }
 
-    /// `[upstreams]`, at least one, sorted by name. All their names and aliases are different, and
+    /// `[upstreams]`, at least one, sorted by name. All their names, aliases and hosts are different, and
     /// one of them at most is the default.
     pub fn upstreams(&self) -> &[Upstream] {
         &self.upstreams

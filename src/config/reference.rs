@@ -78,10 +78,10 @@ fn it_shows_every_key() {
 
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut known = shown.clone();
-    for path in tables(&full, &[]) {
+    for (path, keys) in tables(&full, &[]) {
         let mut misspelt = full.clone();
         let table = path.iter().fold(&mut misspelt, |table, key| {
-            table[key].as_table_mut().unwrap()
+            first_table(&mut table[key]).unwrap()
         });
         // All upstreams have the same keys: some are shown with one, some with another.
         let mut kind = path.clone();
@@ -89,10 +89,7 @@ fn it_shows_every_key() {
             "NAME".clone_into(name);
         }
         let kind = kind.join(".");
-        shown
-            .entry(kind.clone())
-            .or_default()
-            .extend(table.keys().cloned());
+        shown.entry(kind.clone()).or_default().extend(keys);
 
         table.insert("zzzzzz".to_owned(), Value::Integer(0));
         let errors = Config::parse(&misspelt.to_string(), Path::new("")).unwrap_err();
@@ -111,11 +108,22 @@ fn it_shows_every_key() {
     assert_eq!(shown, known);
 }
 
-/// The paths of `table` and of every table inside it.
-fn tables(table: &Table, path: &[String]) -> Vec<Vec<String>> {
-    let mut found = vec![path.to_vec()];
+/// The table that `value` is, or the first of those in the list that it is.
+fn first_table(value: &mut Value) -> Option<&mut Table> {
+    match value {
+        Value::Array(items) => items.first_mut()?.as_table_mut(),
+        value => value.as_table_mut(),
+    }
+}
+
+/// The path and the keys of `table` and of every table inside it; tables in one list have one path.
+fn tables(table: &Table, path: &[String]) -> Vec<(Vec<String>, BTreeSet<String>)> {
+    let mut found = vec![(path.to_vec(), table.keys().cloned().collect())];
     for (key, value) in table {
-        if let Value::Table(inner) = value {
+        let items = value
+            .as_array()
+            .map_or(std::slice::from_ref(value), Vec::as_slice);
+        for inner in items.iter().filter_map(Value::as_table) {
             found.extend(tables(inner, &[path, std::slice::from_ref(key)].concat()));
         }
     }

@@ -8,7 +8,7 @@
 //! of the keys behind it and makes them look unknown.
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::environment::expand;
 use super::reading::{Place, Placed, Reading, Reported};
@@ -83,12 +83,8 @@ impl<'a> Section<'a> {
         let Some(found) = self.find(key) else {
             return Ok(None);
         };
-        let DeValue::Array(items) = found.value else {
-            let message = format!("{} is not a list", shown(found.value));
-            return Err(self.reading.error(&found.place, message));
-        };
         // Gathered before it is judged, so that each item's fault is seen.
-        let items: Vec<_> = items
+        let items: Vec<_> = as_list(self.reading, &found)?
             .iter()
             .enumerate()
             .map(|(index, item)| {
@@ -141,6 +137,27 @@ impl<'a> Section<'a> {
         read.into_iter().collect()
     }
 
+    /// Reads each table of the list `key`; none if there is no such list.
+    pub(super) fn table_list<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'a>) -> Result<T, Reported>,
+    ) -> Result<Vec<T>, Reported> {
+        let Some(found) = self.find(key) else {
+            return Ok(Vec::new());
+        };
+        let read: Vec<_> = as_list(self.reading, &found)?
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let place = found.place.item(index, item.span().start);
+                let table = as_table(self.reading, &place, item.get_ref())?;
+                Self::visit(self.reading, place, Some(table), &mut read)
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+
     /// Reports that `key` is not there.
     pub(super) fn missing(&self, key: &'static str) -> Reported {
         self.error(key, "is missing")
@@ -149,6 +166,16 @@ impl<'a> Section<'a> {
     /// Reports a fault of `key`.
     pub(super) fn error(&self, key: &'static str, message: impl Into<String>) -> Reported {
         self.reading.error(&self.place(key), message)
+    }
+
+    /// Reports a fault of the table as a whole.
+    pub(super) fn own_error(&self, message: impl Into<String>) -> Reported {
+        self.reading.error(&self.place, message)
+    }
+
+    /// Where the table is.
+    pub(super) fn own_place(&self) -> Place {
+        self.place.clone()
     }
 
     /// Reports why the value of `key` cannot be used; `reason` follows the value as the file has it.
@@ -240,6 +267,19 @@ fn as_table<'a>(
     match value {
         DeValue::Table(table) => Ok(table),
         other => Err(reading.error(place, format!("{} is not a table", shown(other)))),
+    }
+}
+
+fn as_list<'a>(
+    reading: &Reading<'_>,
+    found: &Placed<&'a DeValue<'a>>,
+) -> Result<&'a DeArray<'a>, Reported> {
+    match found.value {
+        DeValue::Array(items) => Ok(items),
+        other => {
+            let message = format!("{} is not a list", shown(other));
+            Err(reading.error(&found.place, message))
+        }
     }
 }
 

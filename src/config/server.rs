@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 
 use super::reading::{Placed, Reading, Reported};
 use super::section::Section;
-use super::setting::Limit;
+use super::setting::{Limit, Refusal, Setting, Value};
 
 /// `[server]`: where clients pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,27 @@ pub struct Server {
     /// How many bytes a second, averaged, a client must take while an answer waits for it; slower
     /// ones are disconnected. `None`: any speed will do.
     pub min_send_rate: Option<ByteSize>,
+    /// What clients are told when an upstream says that there were too many requests, and nothing is here.
+    pub rate_limited: RateLimited,
+}
+
+/// `rate_limited_status`: the status in place of an upstream's 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimited {
+    /// 503: clients that have another place to ask go there at once.
+    Unavailable,
+    /// 429: clients that have none wait and come again.
+    TooManyRequests,
+}
+
+impl Setting for RateLimited {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        match value {
+            Value::Integer(503) => Ok(Self::Unavailable),
+            Value::Integer(429) => Ok(Self::TooManyRequests),
+            _ => Err("is not a status for this: write 503 or 429".into()),
+        }
+    }
 }
 
 /// `[admin]`: where the operator looks.
@@ -59,6 +80,7 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
     let max_connections = section.or("max_connections", NonZeroUsize::MIN.saturating_add(4095));
     let shutdown_grace = section.or("shutdown_grace", Duration::from_secs(30));
     let min_send_rate = section.or("min_send_rate", Limit(Some(ByteSize::kib(1))));
+    let rate_limited = section.or("rate_limited_status", RateLimited::Unavailable);
 
     let listen = listen?.unwrap_or_else(|| {
         vec![Placed {
@@ -74,6 +96,7 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
         max_connections: max_connections?.get(),
         shutdown_grace: shutdown_grace?,
         min_send_rate: min_send_rate?.0,
+        rate_limited: rate_limited?,
     };
     Ok((listen, server))
 }

@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use tracing::Level;
 
 use super::upstream_name::{UpstreamName, UpstreamNameError, is_host_and_port};
+use crate::oci::Pattern;
 
 /// A TOML value; text has its variables replaced.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +84,23 @@ impl Setting for NonZeroUsize {
             .ok()
             .and_then(NonZeroUsize::new)
             .ok_or_else(|| "is not a whole number of at least 1".into())
+    }
+}
+
+impl Setting for u32 {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        match value {
+            Value::Integer(number) => u32::try_from(number)
+                .map_err(|_| "is not a whole number from 0 to 4294967295".into()),
+            _ => Err("is not a whole number".into()),
+        }
+    }
+}
+
+impl Setting for Pattern {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason = "is not a pattern: write a glob of at most 255 characters, such as \"v*\" or \"library/*\"";
+        Ok(value.text(reason)?.parse().map_err(|_| reason)?)
     }
 }
 
@@ -311,6 +329,23 @@ mod tests {
             refuses::<NonZeroUsize>(value, "at least 1");
         }
         refuses::<NonZeroUsize>(Value::Text("7"), "whole number");
+    }
+
+    #[test]
+    fn numbers_may_be_none_and_patterns_are_globs() {
+        reads(Value::Integer(0), 0_u32);
+        for value in [
+            Value::Integer(-1),
+            Value::Integer(1 << 32),
+            Value::Text("1"),
+        ] {
+            refuses::<u32>(value, "is not a whole number");
+        }
+        let pattern = Pattern::read(Value::Text("v*")).map(|pattern| pattern.to_string());
+        assert_eq!(pattern.as_deref(), Ok("v*"));
+        for value in [Value::Text(""), Value::Text("[a"), Value::Integer(1)] {
+            refuses::<Pattern>(value, "is not a pattern");
+        }
     }
 
     #[test]

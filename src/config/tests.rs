@@ -11,6 +11,7 @@ use super::*;
 
 mod downloads;
 mod secrets;
+mod tags;
 
 /// The least a config must say.
 const MINIMAL: &str = r#"
@@ -58,7 +59,10 @@ fn a_minimal_config_gets_the_defaults() {
     assert_eq!(hub.name.as_str(), "docker.io");
     assert_eq!(hub.auth, Auth::Anonymous);
     assert!(!hub.is_default && !hub.private_redirects && hub.realms.is_empty());
-    assert_eq!(hub.tags.ttl, Duration::from_mins(1));
+    assert_eq!(hub.tags.otherwise.ttl, Duration::from_mins(1));
+    assert!(hub.hosts.is_empty() && hub.tags.rules.is_empty());
+    assert_eq!(hub.rate_reserve, 10);
+    assert_eq!(config.server().rate_limited, RateLimited::Unavailable);
     assert_eq!(hub.downloads, Downloads { max: 16, eager: 2 });
     let fills = config.fills();
     assert_eq!(fills.on_leave, OnLeave::Finish);
@@ -94,6 +98,7 @@ max_connections = 0
 shutdown_grace = 30
 lisen = []
 min_send_rate = "fast"
+rate_limited_status = 500
 [admin]
 listen = "127.0.0.1"
 [store]
@@ -111,6 +116,8 @@ colour = true
 [upstreams."docker.io"]
 default = "true"
 realms = ["https://auth.test"]
+hosts = ["https://hub.test"]
+rate_reserve = -1
 private_redirects = 1
 max_downloads = 0
 eager = 2
@@ -133,29 +140,32 @@ url = "ghcr.io"
         r#"5:1: server.shutdown_grace: 30 is not a duration: write a number and a unit, such as "60s" or "7d""#,
         "6:1: server.lisen: unknown key; did you mean `listen`?",
         r#"7:1: server.min_send_rate: "fast" is not a size: write a number and a unit, such as "1KiB", or "0B" for no limit"#,
-        r#"9:1: admin.listen: "127.0.0.1" is not an address: write IP:PORT, such as "127.0.0.1:5000" or "[::]:5000""#,
-        r#"11:1: store.capacity: "50" is not a size: write a number and a unit, such as "50GiB""#,
-        r#"13:1: fills.on_leave: "stop" is not what to do with a download: write finish or keep"#,
-        r#"14:1: fills.finish_share: "half" is not a share: write a number from 0 to 1, such as 0.5"#,
-        r#"15:1: fills.max_age: 7 is not a duration: write a number and a unit, such as "60s" or "7d""#,
-        "16:1: fills.max_share: 1.2 is not a share: write a number from 0 to 1, such as 0.5",
-        r#"17:1: fills.answer_within: "0s" is not a time-out: it must be longer than 0s"#,
-        r#"19:1: log.format: "xml" is not a log format: write text or json"#,
-        r#"20:1: log.level: "loud" is not a level: write error, warn, info, debug or trace"#,
-        "21:1: log.colour: unknown key; known here: format, level",
-        r#"22:12: upstreams."docker.io".url: is missing"#,
-        r#"23:1: upstreams."docker.io".default: "true" is not true or false"#,
-        r#"24:11: upstreams."docker.io".realms[0]: "https://auth.test" is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
-        r#"25:1: upstreams."docker.io".private_redirects: 1 is not true or false"#,
-        r#"26:1: upstreams."docker.io".max_downloads: 0 is not a whole number of at least 1"#,
-        r#"27:1: upstreams."docker.io".eager: 2 is not true or false"#,
-        r#"28:1: upstreams."docker.io".eager_downloads: 0.5 is not a whole number"#,
-        r#"30:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
-        r#"31:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
-        r#"33:1: upstreams."docker.io".timeouts.connect: "0s" is not a time-out: it must be longer than 0s"#,
-        r#"35:1: upstreams."docker.io".auth.mode: "client" is refused: credentials pass-through is not available in this version"#,
-        r#"36:12: upstreams."GHCR.io": is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
-        r#"37:1: upstreams."GHCR.io".url: "ghcr.io" is not a registry's URL: write https://HOST or http://HOST:PORT"#,
+        "8:1: server.rate_limited_status: 500 is not a status for this: write 503 or 429",
+        r#"10:1: admin.listen: "127.0.0.1" is not an address: write IP:PORT, such as "127.0.0.1:5000" or "[::]:5000""#,
+        r#"12:1: store.capacity: "50" is not a size: write a number and a unit, such as "50GiB""#,
+        r#"14:1: fills.on_leave: "stop" is not what to do with a download: write finish or keep"#,
+        r#"15:1: fills.finish_share: "half" is not a share: write a number from 0 to 1, such as 0.5"#,
+        r#"16:1: fills.max_age: 7 is not a duration: write a number and a unit, such as "60s" or "7d""#,
+        "17:1: fills.max_share: 1.2 is not a share: write a number from 0 to 1, such as 0.5",
+        r#"18:1: fills.answer_within: "0s" is not a time-out: it must be longer than 0s"#,
+        r#"20:1: log.format: "xml" is not a log format: write text or json"#,
+        r#"21:1: log.level: "loud" is not a level: write error, warn, info, debug or trace"#,
+        "22:1: log.colour: unknown key; known here: format, level",
+        r#"23:12: upstreams."docker.io".url: is missing"#,
+        r#"24:1: upstreams."docker.io".default: "true" is not true or false"#,
+        r#"25:11: upstreams."docker.io".realms[0]: "https://auth.test" is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
+        r#"26:10: upstreams."docker.io".hosts[0]: "https://hub.test" is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
+        r#"27:1: upstreams."docker.io".rate_reserve: -1 is not a whole number from 0 to 4294967295"#,
+        r#"28:1: upstreams."docker.io".private_redirects: 1 is not true or false"#,
+        r#"29:1: upstreams."docker.io".max_downloads: 0 is not a whole number of at least 1"#,
+        r#"30:1: upstreams."docker.io".eager: 2 is not true or false"#,
+        r#"31:1: upstreams."docker.io".eager_downloads: 0.5 is not a whole number"#,
+        r#"33:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
+        r#"34:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
+        r#"36:1: upstreams."docker.io".timeouts.connect: "0s" is not a time-out: it must be longer than 0s"#,
+        r#"38:1: upstreams."docker.io".auth.mode: "client" is refused: credentials pass-through is not available in this version"#,
+        r#"39:12: upstreams."GHCR.io": is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
+        r#"40:1: upstreams."GHCR.io".url: "ghcr.io" is not a registry's URL: write https://HOST or http://HOST:PORT"#,
     ];
     assert_eq!(faults(text), expected);
 }
@@ -239,14 +249,19 @@ url = "https://registry-1.docker.io"
 [upstreams."ghcr.io"]
 url = "https://ghcr.io"
 aliases = ["quay.io", "ghcr.io"]
+hosts = ["hub.test:443", "quay.io:443"]
 [upstreams."quay.io"]
 url = "https://quay.io"
+hosts = ["hub.test:443", "quay.io:443", "ghcr.io"]
 "#
         ),
         [
             r#"5:12: upstreams."registry-1.docker.io": "registry-1.docker.io" is a name of the upstream docker.io already"#,
             r#"9:23: upstreams."ghcr.io".aliases[1]: "ghcr.io" is a name of the upstream ghcr.io already"#,
-            r#"10:12: upstreams."quay.io": "quay.io" is a name of the upstream ghcr.io already"#,
+            r#"11:12: upstreams."quay.io": "quay.io" is a name of the upstream ghcr.io already"#,
+            r#"13:10: upstreams."quay.io".hosts[0]: "hub.test:443" is a name of the upstream ghcr.io already"#,
+            r#"13:26: upstreams."quay.io".hosts[1]: "quay.io:443" is a name of the upstream ghcr.io already"#,
+            r#"13:41: upstreams."quay.io".hosts[2]: "ghcr.io" is a name of the upstream ghcr.io already"#,
         ]
     );
 }
@@ -298,10 +313,11 @@ proptest! {
             "admin.listen", "store.path", "log.level", "upstreams.x.url", "upstreams.\"${A}\".aliases",
             "upstreams.x.tags.ttl", "upstreams.x.auth", "upstreams.x.auth.mode", "server.min_send_rate",
             "fills", "fills.on_leave", "fills.max_share", "fills.max_age", "upstreams.x.eager_downloads",
+            "server.rate_limited_status", "upstreams.x.hosts", "upstreams.x.rate_reserve", "upstreams.x.tags.rules",
         ]),
         value in prop::sample::select(vec![
             "0", "-1", "0.5", "0xffff_ffff_ffff_ffff", "1e9", "nan", "true", "\"\"", "\"${\"", "\"${PASSWORD}\"",
-            "\"\\u0000\"", "[]", "[[]]", "{}", "{ a = {} }", "1979-05-27", "\"9999999999999999y\"",
+            "\"\\u0000\"", "[]", "[[]]", "{}", "{ a = {} }", "[{}]", "[{ tag = 'a', ttl = '1s' }, 1]", "1979-05-27", "\"9999999999999999y\"",
         ]),
     ) {
         if let Err(errors) = parse(&format!("{MINIMAL}{key} = {value}\n")) {

@@ -9,6 +9,7 @@ use super::auth::{self, Auth};
 use super::reading::{Placed, Reported};
 use super::section::Section;
 use super::setting::{HostAndPort, Refusal, Setting, TimeOut, Value};
+use super::tags::{self, Tags};
 use super::upstream_name::UpstreamName;
 
 /// `[upstreams.NAME]`
@@ -18,12 +19,14 @@ pub struct Upstream {
     pub name: UpstreamName,
     /// Other names for it, those that every registry of this name has by nature among them.
     pub aliases: Vec<UpstreamName>,
+    /// Hosts under which clients reach the mirror and mean this upstream, beside its name and its aliases.
+    pub hosts: Vec<UpstreamName>,
     /// Where it is: `http` or `https`, host and port, nothing else.
     pub url: Url,
     /// It answers the requests that name no upstream. True for one upstream at most.
     pub is_default: bool,
     /// How old an answer about a tag may be.
-    pub tags: TagPolicy,
+    pub tags: Tags,
     /// Whose credentials it is asked with.
     pub auth: Auth,
     /// Hosts (`host` or `host:port`) that may be given the credentials in exchange for a token,
@@ -33,18 +36,12 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// How much may be downloaded from it at once.
     pub downloads: Downloads,
+    /// How many of the requests that it counts are kept in reserve: when no more are left, answers that are here are
+    /// preferred to asking. 0 keeps none.
+    pub rate_reserve: u32,
     /// It may redirect to loopback, private and link-local addresses. If the file does not say, this
     /// holds for an upstream that is itself at such an address.
     pub private_redirects: bool,
-}
-
-/// `[upstreams.NAME.tags]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TagPolicy {
-    /// How long a tag is answered without asking the upstream. 0 asks every time.
-    pub ttl: Duration,
-    /// How long after that it is still answered while the upstream does not answer.
-    pub stale_if_error: Duration,
 }
 
 /// `[upstreams.NAME.timeouts]`; none is zero.
@@ -76,7 +73,7 @@ const BUILT_IN_ALIASES: [(&str, [&str; 2]); 1] =
 /// An upstream and the places of what must be unique among all of them.
 pub(super) struct Declared {
     pub(super) upstream: Upstream,
-    /// Its name and its aliases.
+    /// Its name, its aliases and its hosts.
     pub(super) names: Vec<Placed<UpstreamName>>,
     /// Where it says that it is the default.
     pub(super) default: super::reading::Place,
@@ -87,16 +84,18 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
     let name = UpstreamName::read(Value::Text(name.value))
         .map_err(|refusal| section.reading().error(&place, refusal.reason));
     let aliases = section.list("aliases");
+    let hosts = section.list::<UpstreamName>("hosts");
     let url = section.required::<RegistryUrl>("url");
     let is_default = section.or("default", false);
-    let tags = section.table("tags", read_tags);
+    let tags = section.table("tags", tags::read);
     let auth = section.table("auth", auth::read);
     let realms = section.list::<HostAndPort>("realms");
     let timeouts = section.table("timeouts", read_timeouts);
     let downloads = read_downloads(section);
+    let rate_reserve = section.or("rate_reserve", 10);
     let private_redirects = section.optional("private_redirects");
 
-    let (name, url) = (name?, url?.0);
+    let (name, url, hosts) = (name?, url?.0, hosts?.unwrap_or_default());
     let mut names = aliases?.unwrap_or_default();
     names.extend(built_in_aliases(&name).map(|value| Placed {
         place: place.clone(),
@@ -105,6 +104,7 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
     let upstream = Upstream {
         name: name.clone(),
         aliases: names.iter().map(|alias| alias.value.clone()).collect(),
+        hosts: hosts.iter().map(|host| host.value.clone()).collect(),
         is_default: is_default?,
         tags: tags?,
         auth: auth?,
@@ -115,23 +115,16 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
             .collect(),
         timeouts: timeouts?,
         downloads: downloads?,
+        rate_reserve: rate_reserve?,
         private_redirects: private_redirects?.unwrap_or_else(|| is_private(&url)),
         url,
     };
     names.insert(0, Placed { place, value: name });
+    names.extend(hosts);
     Ok(Declared {
         upstream,
         names,
         default: section.place("default"),
-    })
-}
-
-fn read_tags(section: &mut Section<'_>) -> Result<TagPolicy, Reported> {
-    let ttl = section.or("ttl", Duration::from_mins(1));
-    let stale_if_error = section.or("stale_if_error", Duration::from_hours(7 * 24));
-    Ok(TagPolicy {
-        ttl: ttl?,
-        stale_if_error: stale_if_error?,
     })
 }
 

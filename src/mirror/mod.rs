@@ -210,6 +210,12 @@ impl Mirror {
         self.store.probe()
     }
 
+    /// Whether what is kept can be read.
+    pub fn probe_reading(&self) -> Result<(), StoreError> {
+        // Of whatever digest: absent is an answer, too.
+        self.store.open(&Digest::sha256_of(b"")).map(drop)
+    }
+
     /// Waits until everything whose last byte is here is content: before the process ends. The wait is for the disk
     /// only; the caller bounds it.
     pub async fn commits_ended(&self) {

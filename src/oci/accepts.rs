@@ -99,7 +99,7 @@ mod tests {
     const OLD: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
     #[test]
-    fn many_lines_in_any_order_are_one_set() {
+    fn item_18_many_lines_in_any_order_are_one_set() {
         let one = Accepts::of_lines([&*format!("{LIST}, {SCHEMA2};q=0.5")]);
         let many = Accepts::of_lines([SCHEMA2, "application/json", LIST]);
         assert_eq!(one, many);

@@ -14,6 +14,11 @@ use crate::mirror::{Blob, ManifestSummary};
 use crate::oci::{ByteRange, ContentRange, Digest, MediaType, RangeSpec, Reference, etag};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+const JSON: &str = "application/json";
+/// Exactly this: clients take any other type for a registry that knows no referrers.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Content never changes under its digest.
 const FOR_EVER: &str = "max-age=31536000, immutable";
@@ -32,6 +37,11 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// Whether the head of the answer is all of it.
+    pub(super) fn is_head(&self) -> bool {
+        *self.method == Method::HEAD
+    }
+
     /// How long other caches may keep an answer, by the reference it was asked with.
     fn cache_control(&self, by_digest: bool) -> HeaderValue {
         HeaderValue::from_static(match (by_digest, self.private) {
@@ -45,20 +55,40 @@ impl Wanted<'_> {
 
 /// A small JSON document of our own.
 pub(super) fn json(document: &'static str) -> Response<Body> {
-    with_bytes(
-        StatusCode::OK,
-        "application/json",
-        Bytes::from_static(document.as_bytes()),
-    )
+    let bytes = Bytes::from_static(document.as_bytes());
+    with_bytes(StatusCode::OK, JSON, bytes)
 }
 
-/// A page of a listing; `next` is the target of the next page, on this mirror.
-pub(super) fn listing(bytes: Bytes, next: Option<&str>) -> Response<Body> {
-    let mut response = with_bytes(StatusCode::OK, "application/json", bytes);
+/// A page of tags or repositories; `next` is the target of the next page, on this mirror.
+pub(super) fn listing(wanted: &Wanted<'_>, bytes: Bytes, next: Option<&str>) -> Response<Body> {
+    page(wanted, JSON, bytes, next)
+}
+
+/// A page of referrers, as an OCI index; `is_filtered` when upstream left out those of other artifact types.
+pub(super) fn referrers(
+    wanted: &Wanted<'_>,
+    bytes: Bytes,
+    is_filtered: bool,
+    next: Option<&str>,
+) -> Response<Body> {
+    let mut response = page(wanted, INDEX, bytes, next);
+    let applied = is_filtered.then(|| HeaderValue::from_static("artifactType"));
+    let applied = applied.map(|filter| (FILTERS_APPLIED, filter));
+    response.headers_mut().extend(applied);
+    response
+}
+
+fn page(
+    wanted: &Wanted<'_>,
+    media_type: &'static str,
+    bytes: Bytes,
+    next: Option<&str>,
+) -> Response<Body> {
+    let mut response = with_bytes(StatusCode::OK, media_type, bytes);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, wanted.cache_control(false));
     let link = next.and_then(|next| value(&format!("<{next}>; rel=\"next\"")));
-    if let Some(link) = link {
-        response.headers_mut().insert(LINK, link);
-    }
+    headers.extend(link.map(|link| (LINK, link)));
     response
 }
 

@@ -1,6 +1,8 @@
 //! The registry API: each request routed, asked of the engine, answered, and told about once.
 
+mod answered;
 mod endpoints;
+mod listings;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -9,18 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, Request, Response};
 use tokio::time::timeout;
 
-use self::endpoints::Answered;
+use self::answered::Answered;
+use self::endpoints::Question;
 use self::ticket::Ticket;
 use super::answers;
-use super::errors;
+use super::errors::{self, RateLimited};
 use super::metrics::ServerMetrics;
 use super::route::Namespaces;
 use super::{Body, Handler, Peer, Refusal, Sent};
-use crate::mirror::{Mirror, Outcome, Who};
+use crate::mirror::{Asker, Mirror, Outcome, Who};
 use crate::oci::ErrorCode;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -28,28 +33,37 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 
+/// What is decided of answers in general.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiPolicy {
+    /// A request that the engine has not answered after this is answered 504: clients give up after 30 s without a
+    /// head, and then know nothing.
+    pub answer_within: Duration,
+    /// What clients are told in place of an upstream's 429.
+    pub rate_limited: RateLimited,
+}
+
 /// Answers the clients' requests.
 pub struct RegistryApi {
     mirror: Arc<Mirror>,
     namespaces: Namespaces,
     metrics: ServerMetrics,
-    answer_within: Duration,
+    policy: ApiPolicy,
 }
 
 impl RegistryApi {
-    /// The API over `mirror`, reading addresses by `namespaces`. A request that the engine has not answered after
-    /// `answer_within` is answered 504: clients give up after 30 s without a head, and then know nothing.
+    /// The API over `mirror`, reading addresses by `namespaces`.
     pub fn new(
         mirror: Arc<Mirror>,
         namespaces: Namespaces,
         metrics: ServerMetrics,
-        answer_within: Duration,
+        policy: ApiPolicy,
     ) -> Self {
         Self {
             mirror,
             namespaces,
             metrics,
-            answer_within,
+            policy,
         }
     }
 }
@@ -61,17 +75,22 @@ impl Handler for RegistryApi {
     async fn handle(&self, request: Request<()>) -> (Response<Body>, Ticket) {
         let (request, ()) = request.into_parts();
         let mut ticket = Ticket::of(&request);
-        let routed = self
-            .namespaces
-            .route(request.uri.path(), request.uri.query());
+        let (host, uri) = (host(&request), &request.uri);
+        let routed = self.namespaces.route(host, uri.path(), uri.query());
         if let Ok(route) = &routed {
             ticket.routed(route);
         }
         let read = matches!(request.method, Method::GET | Method::HEAD);
         let answered = match &routed {
             Ok(route) if read => {
-                let answer = endpoints::answer(&self.mirror, &request, route);
-                let answered = timeout(self.answer_within, answer).await;
+                let question = Question {
+                    mirror: &self.mirror,
+                    request: &request,
+                    route,
+                    asker: &Asker::Mirror,
+                    rate_limited: self.policy.rate_limited,
+                };
+                let answered = timeout(self.policy.answer_within, question.answer()).await;
                 answered.unwrap_or_else(|_| Answered::too_late())
             }
             Ok(_) => Answered::read_only(),
@@ -110,6 +129,13 @@ impl Handler for RegistryApi {
         ticket::tell_refused(&self.metrics, peer, status, reason);
         response
     }
+}
+
+/// Whom the client believes it speaks to: an absolute target says it in place of `Host` (RFC 9112 section 3.2.2).
+fn host(request: &Parts) -> Option<&str> {
+    let told = || request.headers.get(HOST)?.to_str().ok();
+    let authority = request.uri.authority();
+    authority.map(Authority::as_str).or_else(told)
 }
 
 /// The headers of every response.

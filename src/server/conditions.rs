@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_range_is_cut_out() {
+    fn item_31_35_one_range_is_cut_out() {
         for (value, start, end) in [
             ("bytes=0-9", 0, 10),
             ("bytes=990-", 990, 1000),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn several_ranges_are_parts_in_their_order_without_those_that_hold_nothing() {
+    fn item_32_34_several_ranges_are_parts_in_their_order_without_those_that_hold_nothing() {
         for (value, parts) in [
             ("bytes=0-9,10-19", vec![(0, 10), (10, 20)]),
             (
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn of_no_bytes_and_without_ranges_the_whole_is_sent() {
+    fn item_30_of_no_bytes_and_without_ranges_the_whole_is_sent() {
         for value in ["bytes=0-", "bytes=-5", "bytes=0-1,3-4"] {
             assert_eq!(selected(value, 0), Selection::Whole, "{value}");
         }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_ignored() {
+    fn item_31_what_is_no_range_is_ignored() {
         for value in [
             "bytes=9-0",
             "lines=0-1",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_ranges_has_an_end() {
+    fn item_32_33_the_number_of_ranges_has_an_end() {
         let ranges = |number: u64| {
             let ranges: Vec<_> = (0..number).map(|n| format!("{0}-{0}", 2 * n)).collect();
             format!("bytes={}", ranges.join(","))
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn head_and_repeated_ranges_get_the_whole() {
+    fn item_36_head_and_repeated_ranges_get_the_whole() {
         let range = |value: &str| ("range", value.to_owned());
         for value in ["bytes=0-9", "bytes=0-9,20-29"] {
             assert_eq!(requested(&Method::HEAD, &[range(value)]), Requested::Whole);

@@ -20,20 +20,41 @@ pub(super) const TOO_MANY_RANGES: &str = "more ranges than are served in one req
 /// Why there is no answer.
 pub(super) const TOO_LATE: &str = "upstream has not answered in time";
 
+/// What clients are told when upstream says that there were too many requests, and nothing is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimited {
+    /// 503: it sends clients to their next endpoint at once, where they have one.
+    Unavailable,
+    /// 429, for clients that have none: they wait. Some repeat it at once instead.
+    TooManyRequests,
+}
+
 /// What kind of object was asked for: its 404 has a code of its own.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Manifest,
     Blob,
     Listing,
+    Referrers,
 }
 
 impl Asked {
     fn unknown(self) -> ErrorCode {
         match self {
-            Self::Manifest => ErrorCode::ManifestUnknown,
+            Self::Manifest | Self::Referrers => ErrorCode::ManifestUnknown,
             Self::Blob => ErrorCode::BlobUnknown,
             Self::Listing => ErrorCode::NameUnknown,
+        }
+    }
+
+    /// The code of upstream's 404, which may have told one of its own.
+    ///
+    /// Of referrers never that the name is unknown: with any other code clients look for the fallback tag instead.
+    fn absent(self, told: Option<&str>) -> ErrorCode {
+        let unknown_name = told == Some(ErrorCode::NameUnknown.as_str());
+        match self {
+            Self::Manifest | Self::Blob if unknown_name => ErrorCode::NameUnknown,
+            _ => self.unknown(),
         }
     }
 }
@@ -96,12 +117,16 @@ pub(super) fn too_late() -> Response<Body> {
 }
 
 /// The answer when the engine has none.
-pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
+pub(super) fn of_mirror(
+    why: &MirrorError,
+    asked: Asked,
+    rate_limited: RateLimited,
+) -> Response<Body> {
     let message = why.to_string();
     match why {
         MirrorError::UnknownUpstream(_) => coded(ErrorCode::NameUnknown, &message),
         MirrorError::Unverifiable(_) => coded(ErrorCode::DigestInvalid, &message),
-        MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked),
+        MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked, rate_limited),
         MirrorError::NotAManifest(..)
         | MirrorError::TooLarge(..)
         | MirrorError::Fill(
@@ -123,19 +148,11 @@ pub(super) fn of_mirror(why: &MirrorError, asked: Asked) -> Response<Body> {
     }
 }
 
-fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
+fn of_upstream(why: &UpstreamError, asked: Asked, rate_limited: RateLimited) -> Response<Body> {
     let message = why.to_string();
     let unavailable = |status| error(status, ErrorCode::Unavailable, &message);
     match why.kind() {
-        ErrorKind::NotFound { code } => {
-            let unknown_name = code.as_deref() == Some(ErrorCode::NameUnknown.as_str());
-            let code = if unknown_name {
-                ErrorCode::NameUnknown
-            } else {
-                asked.unknown()
-            };
-            coded(code, &message)
-        }
+        ErrorKind::NotFound { code } => coded(asked.absent(code.as_deref()), &message),
         ErrorKind::AssumedOffline { retry_after } => {
             let mut response = unavailable(StatusCode::BAD_GATEWAY);
             let seconds = retry_after.as_secs() + 1;
@@ -155,8 +172,10 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
             response
         }
         ErrorKind::TooManyRequests { retry_after } => {
-            // Not 429: some clients repeat that at once, while 503 sends them to their next endpoint.
-            let mut response = unavailable(StatusCode::SERVICE_UNAVAILABLE);
+            let mut response = match rate_limited {
+                RateLimited::Unavailable => unavailable(StatusCode::SERVICE_UNAVAILABLE),
+                RateLimited::TooManyRequests => coded(ErrorCode::TooManyRequests, &message),
+            };
             let seconds = retry_after.map_or(60, |wait| wait.as_secs());
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             response
@@ -173,63 +192,4 @@ fn of_upstream(why: &UpstreamError, asked: Asked) -> Response<Body> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::upstream::Phase;
-
-    #[test]
-    fn every_kind_of_trouble_has_its_status_and_code() {
-        let not_found = |code: Option<&str>| ErrorKind::NotFound {
-            code: code.map(str::to_owned),
-        };
-        for (kind, status, code) in [
-            (not_found(None), 404, "BLOB_UNKNOWN"),
-            (not_found(Some("NAME_UNKNOWN")), 404, "NAME_UNKNOWN"),
-            (not_found(Some("garbage")), 404, "BLOB_UNKNOWN"),
-            (ErrorKind::Offline, 404, "BLOB_UNKNOWN"),
-            (ErrorKind::Unauthorized, 401, "UNAUTHORIZED"),
-            (ErrorKind::Denied, 403, "DENIED"),
-            (ErrorKind::Unsatisfiable { size: 4 }, 416, "RANGE_INVALID"),
-            (
-                ErrorKind::TooManyRequests { retry_after: None },
-                503,
-                "UNAVAILABLE",
-            ),
-            (ErrorKind::Status(500), 502, "UNAVAILABLE"),
-            (ErrorKind::Resolve, 502, "UNAVAILABLE"),
-            (ErrorKind::Connect, 502, "UNAVAILABLE"),
-            (ErrorKind::Tls, 502, "UNAVAILABLE"),
-            (ErrorKind::Cut, 502, "UNAVAILABLE"),
-            (ErrorKind::Protocol, 502, "UNAVAILABLE"),
-            (ErrorKind::Refused, 502, "UNAVAILABLE"),
-            (ErrorKind::Timeout(Phase::Header), 504, "UNAVAILABLE"),
-        ] {
-            let error = UpstreamError::new(kind.clone(), "u: GET h/p").into();
-            let response = of_mirror(&error, Asked::Blob);
-            assert_eq!(response.status(), status, "{kind:?}");
-            let Body::Bytes(body) = response.into_body() else {
-                panic!("{kind:?} has no body")
-            };
-            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(json["errors"][0]["code"], code, "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn upstreams_size_is_passed_on_with_416() {
-        let kind = ErrorKind::Unsatisfiable { size: 4 };
-        let response = of_mirror(&UpstreamError::new(kind, "u").into(), Asked::Blob);
-        assert_eq!(response.headers()[CONTENT_RANGE], "bytes */4");
-    }
-
-    #[test]
-    fn upstreams_wait_is_passed_on() {
-        let kind = ErrorKind::TooManyRequests {
-            retry_after: Some(Duration::from_secs(7)),
-        };
-        let response = of_mirror(&UpstreamError::new(kind, "u").into(), Asked::Manifest);
-        assert_eq!(response.headers()[RETRY_AFTER], "7");
-    }
-}
+mod tests;

@@ -22,15 +22,17 @@ mod errors;
 mod handler;
 mod metrics;
 mod multipart;
+mod paging;
 mod route;
 mod run;
 mod signal;
 #[cfg(test)]
 mod testkit;
 
-pub use api::RegistryApi;
+pub use api::{ApiPolicy, RegistryApi};
 pub use body::{Body, Pieces};
 pub use door::{Door, DoorLimits};
+pub use errors::RateLimited;
 pub use handler::{End, Fault, Handler, Peer, Refusal, Sent};
 pub use metrics::ServerMetrics;
 pub use multipart::Multipart;

@@ -38,7 +38,7 @@ fn fields(answer: &Answer) -> [Option<&str>; 4] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_goes_out_exactly_as_it_came_in() {
+async fn item_20_a_manifest_goes_out_exactly_as_it_came_in() {
     let (upstream, mirror, index, _) = mirrored_index().await;
     for reference in ["one", &index] {
         let target = format!("/v2/library/a/manifests/{reference}");
@@ -70,7 +70,7 @@ async fn a_manifest_goes_out_exactly_as_it_came_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_by_digest_needs_no_accept() {
+async fn item_16_a_manifest_by_digest_needs_no_accept() {
     let (_upstream, mirror, index, _) = mirrored_index().await;
     let target = format!("/v2/library/a/manifests/{index}");
     for method in ["HEAD", "GET"] {
@@ -84,7 +84,7 @@ async fn a_manifest_by_digest_needs_no_accept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_says_what_get_says_cold_and_warm() {
+async fn item_11_head_says_what_get_says_cold_and_warm() {
     let (_upstream, mirror, index, blob) = mirrored_index().await;
     for target in [
         "/v2/library/a/manifests/one".to_owned(),
@@ -111,7 +111,7 @@ async fn head_says_what_get_says_cold_and_warm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_it_already_is_told_so() {
+async fn item_12_who_has_it_already_is_told_so() {
     let (_upstream, mirror, index, _) = mirrored_index().await;
     let target = format!("/v2/library/a/manifests/{index}");
     let etag = format!("\"{index}\"");
@@ -128,7 +128,7 @@ async fn who_has_it_already_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parts_of_a_blob_are_the_upstreams_parts() {
+async fn item_31_35_parts_of_a_blob_are_the_upstreams_parts() {
     let (upstream, mirror, _, blob) = mirrored_index().await;
     let target = format!("/v2/library/a/blobs/{blob}");
     let whole = upstream.registry.get(&target).await.body;
@@ -151,7 +151,7 @@ async fn parts_of_a_blob_are_the_upstreams_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_upstream_does_not_have_is_not_found_and_an_outage_is_not_that() {
+async fn item_15_what_upstream_does_not_have_is_not_found_and_an_outage_is_not_that() {
     let (upstream, mirror, _, _) = mirrored_index().await;
     let answer = ask(&mirror, "GET", "/v2/library/a/manifests/two", &[]).await;
     assert_eq!(

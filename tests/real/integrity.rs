@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::bound::until;
 use crate::support::cold::ColdBlob;
-use crate::support::http::Compared;
+use crate::support::http::{Compared, send};
 use crate::support::images::{Format, Layout};
 use crate::support::upstream::Upstream;
 
@@ -86,7 +86,11 @@ async fn a_manifest_with_a_flipped_bit_is_an_error() {
     upstream.tap.on("/manifests/").flip_at(20);
     for reference in [digest.as_str(), "one"] {
         let target = format!("/v2/library/fragile/manifests/{reference}");
-        let answer = mirror.get(&target).await;
+        let accept = [("Accept", "application/vnd.oci.image.manifest.v1+json")];
+        let answer = send(mirror.address, "GET", &target, &accept, b"")
+            .await
+            .whole()
+            .await;
         assert_eq!(answer.status(), 502, "{reference}: {}", answer.text());
     }
     assert_eq!(mirror.content().len(), 0);

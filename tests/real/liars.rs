@@ -77,7 +77,7 @@ fn no_ranges(status: u16) -> impl Fn(&Asked, &[u8]) -> Reply + Send + Sync + Cop
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_without_ranges_is_read_from_the_beginning() {
+async fn item_39_an_upstream_without_ranges_is_read_from_the_beginning() {
     for status in [200, 400, 416, 501] {
         let resumed = format!("a range is answered with {status}, after a cut");
         assert_eq!(
@@ -110,7 +110,7 @@ async fn a_body_without_a_length_is_right_or_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_encoded_although_nobody_asked_is_an_error() {
+async fn item_13_a_body_that_is_encoded_although_nobody_asked_is_an_error() {
     let got = ask("gzip", None, |_, bytes| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(bytes).unwrap();

@@ -8,16 +8,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod answers;
+mod blobs;
+mod conformance;
 mod disks;
 mod heads;
 mod herd;
 mod integrity;
 mod liars;
+mod listings;
+mod manifests;
 mod memory;
 mod multi_range;
 mod partial;
 mod paths;
 mod process;
 mod pulls;
+mod relayed;
 mod support_holds;
+mod tags;

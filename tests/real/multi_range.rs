@@ -98,9 +98,21 @@ async fn gets(from: SocketAddr, cold: &ColdBlob, wanted: &[(usize, usize)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_parts_of_a_cold_and_of_a_cached_blob() {
+async fn item_32_34_38_a_thousand_parts_of_a_cold_and_of_a_cached_blob() {
     let cold = ColdBlob::of(SIZE).await;
     gets(cold.mirror.address, &cold, &upwards()).await;
+    // What the client asks for at once is asked upstream one by one.
+    let ranges: Vec<_> = cold
+        .upstream
+        .tap
+        .requests()
+        .into_iter()
+        .filter_map(|it| it.range)
+        .collect();
+    assert!(
+        !ranges.is_empty() && ranges.iter().all(|range| !range.contains(',')),
+        "{ranges:?}"
+    );
     let got = cold.open().await.compare(&cold.bytes).await;
     assert!(got.is_whole(&cold.bytes), "{got:?}");
     let crossed = cold.upstream.tap.blob_bytes();

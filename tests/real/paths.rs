@@ -3,6 +3,9 @@
 //! What a path may be is in the OCI distribution spec ("Pulling manifests", the grammar of names and tags) and RFC 3986,
 //! section 3.3. Paths go out as raw bytes.
 
+use std::time::Duration;
+
+use crate::support::bound::within;
 use crate::support::http::{get, send};
 use crate::support::noise;
 use crate::support::raw::raw;
@@ -15,14 +18,14 @@ fn request(target: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paths_that_mean_nothing_or_two_things_stop_here() {
+async fn item_05_09_15_paths_that_mean_nothing_or_two_things_stop_here() {
     let (upstream, mirror) = Upstream::mirrored().await;
     let long_name = format!("/v2/{}/manifests/latest", "a".repeat(256));
     let long_tag = format!("/v2/library/a/manifests/{}", "t".repeat(129));
     let upper_digest = format!("/v2/library/a/blobs/sha256:{}", "AB".repeat(32));
     let elsewhere = format!("/v2/library/a/blobs/sha256:{ZEROS}?ns=169.254.169.254");
     let name: &[&str] = &["NAME_INVALID"];
-    let tag: &[&str] = &["TAG_INVALID"];
+    let tag: &[&str] = &["MANIFEST_UNKNOWN"];
     let digest: &[&str] = &["DIGEST_INVALID"];
     let any: &[&str] = &[];
     #[rustfmt::skip]
@@ -49,8 +52,8 @@ async fn paths_that_mean_nothing_or_two_things_stop_here() {
         (b"/v2/library/a/b_-c/manifests/latest",         &[400],      name),
         (b"/v2/-library/a/manifests/latest",             &[400],      name),
         (long_name.as_bytes(),                           &[400],      name),
-        (long_tag.as_bytes(),                            &[400],      tag),
-        (b"/v2/library/a/manifests/.latest",             &[400],      tag),
+        (long_tag.as_bytes(),                            &[404],      tag),
+        (b"/v2/library/a/manifests/.latest",             &[404],      tag),
         (b"/v2/library/a/manifests/sha256:abc",          &[400],      digest),
         (b"/v2/library/a/blobs/sha256:abc",              &[400],      digest),
         (b"/v2/library/a/blobs/latest",                  &[400],      digest),
@@ -89,7 +92,7 @@ async fn paths_that_mean_nothing_or_two_things_stop_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writing_is_refused_with_a_reason() {
+async fn item_15_writing_is_refused_with_a_reason() {
     let (upstream, mirror) = Upstream::mirrored().await;
     let blob = format!("/v2/library/a/blobs/sha256:{ZEROS}");
     for (method, target) in [
@@ -119,22 +122,29 @@ async fn writing_is_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_version_check_answers_with_and_without_its_slash() {
+async fn item_01_02_the_version_check_answers_with_and_without_its_slash() {
     let (mut upstream, mirror) = Upstream::mirrored().await;
-    upstream.tap.close().await;
-    for target in ["/v2/", "/v2"] {
-        let answer = get(mirror.address, target).await;
-        assert_eq!(answer.status(), 200, "{target}");
-        assert_eq!(
-            answer.head.field("docker-distribution-api-version"),
-            Some("registry/2.0"),
-            "{target}"
-        );
+    upstream.tap.on("/v2/").never_answer();
+    for state in ["silent", "gone"] {
+        for target in ["/v2/", "/v2", "/docker.io/v2/", "/v2/?ns=docker.io"] {
+            let answer = get(mirror.address, target);
+            let answer = within("the version check", Duration::from_secs(1), answer).await;
+            assert_eq!(answer.status(), 200, "{target}, upstream {state}");
+            assert_eq!(
+                answer.head.field("docker-distribution-api-version"),
+                Some("registry/2.0"),
+                "{target}"
+            );
+        }
+        if state == "silent" {
+            upstream.tap.close().await;
+        }
     }
+    assert_eq!(upstream.tap.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_blob_has_many_addresses_and_crosses_once() {
+async fn item_06_07_08_10_one_blob_has_many_addresses_and_crosses_once() {
     let (upstream, mirror) = Upstream::mirrored().await;
     let bytes = noise(2, 100_000);
     let digest = upstream.registry.push_blob("library/a", &bytes).await;

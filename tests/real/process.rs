@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::support::bound::within;
 use crate::support::cold::ColdBlob;
 use crate::support::free_address;
-use crate::support::mirror::roadstead;
+use crate::support::mirror::{Plan, roadstead};
 use crate::support::process::{run, said};
 use crate::support::upstream::Upstream;
 use crate::support::wire::{Head, Incoming};
@@ -195,4 +195,21 @@ async fn what_was_pulled_is_there_after_a_restart() {
     blob.upstream.tap.forget();
     assert!(blob.mirror.get(&blob.path).await.body == *blob.bytes);
     assert_eq!(blob.upstream.tap.blob_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_02_offline_it_starts_is_ready_and_says_so() {
+    // Nobody is there, and nobody is asked.
+    let (upstream, _) = Upstream::mirrored().await;
+    let plan = Plan::of(&upstream.tap).saying("offline = true");
+    let mirror = plan.start().await;
+    let readiness = mirror.readiness().await;
+    assert_eq!(readiness.status(), 200);
+    assert!(
+        readiness.text().contains("ready, offline"),
+        "{}",
+        readiness.text()
+    );
+    assert_eq!(mirror.get("/v2/").await.status(), 200);
+    upstream.heard_nothing();
 }

@@ -3,18 +3,12 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use tempfile::TempDir;
 
 use super::mirror::Plan;
-use super::process::{Part, run_well};
-
-const CC: Part = Part {
-    program: "cc",
-    package: "gcc",
-};
+use super::shim::build;
 
 /// The source of what is preloaded into the mirror.
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/eio.c");
@@ -73,10 +67,7 @@ impl BreakableDisk {
     /// Builds what it takes; the disk works.
     pub(crate) async fn new() -> Self {
         let folder = TempDir::new().expect("a folder for a disk");
-        let mut cc = CC.command();
-        cc.args(["-shared", "-fPIC", "-O1", "-o"]);
-        cc.arg(folder.path().join("eio.so")).args([SHIM, "-ldl"]);
-        run_well(cc, Duration::from_mins(1)).await;
+        build(SHIM, &folder.path().join("eio.so")).await;
         Self { folder }
     }
 

@@ -87,7 +87,7 @@ pub(crate) async fn send(
     ask(to, method, target, fields, body).await.answered().await
 }
 
-/// Sends a request.
+/// Sends a request; its `Host` is the address, unless `fields` has another.
 pub(crate) async fn ask(
     to: SocketAddr,
     method: &str,
@@ -110,6 +110,8 @@ pub(crate) async fn ask(
     } else {
         &own
     };
+    let says_host = fields.iter().any(|(name, _)| *name == "Host");
+    let own = if says_host { &own[1..] } else { own };
     for (name, value) in own.iter().chain(fields) {
         head.fields.push(((*name).to_owned(), (*value).to_owned()));
     }

@@ -29,6 +29,9 @@ pub(crate) struct Plan {
     ttl: &'static str,
     capacity: &'static str,
     patience: Option<&'static str>,
+    general: String,
+    server: String,
+    keys: String,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
 }
@@ -47,6 +50,9 @@ impl Plan {
             ttl: "1h",
             capacity: "8GiB",
             patience: None,
+            general: String::new(),
+            server: String::new(),
+            keys: String::new(),
             data: None,
             environment: Vec::new(),
         }
@@ -55,6 +61,24 @@ impl Plan {
     /// It waits so long, and no longer, for each step of the upstream.
     pub(crate) fn patient_for(mut self, limit: &'static str) -> Self {
         self.patience = Some(limit);
+        self
+    }
+
+    /// Its config begins with these lines, before the first table.
+    pub(crate) fn saying(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.general, "{lines}");
+        self
+    }
+
+    /// Its config says this of the server, beside the address.
+    pub(crate) fn of_server(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.server, "{lines}");
+        self
+    }
+
+    /// Its config says this of the upstream, beside its URL.
+    pub(crate) fn of_upstream(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.keys, "{lines}");
         self
     }
 
@@ -111,12 +135,15 @@ impl Plan {
             upstream,
             ttl,
             capacity,
+            general,
+            server,
+            keys,
             ..
         } = self;
         let mut text = format!(
-            "[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
+            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
-             [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n\
+             [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
             data.display()
         );
@@ -208,6 +235,11 @@ impl Mirror {
     /// A GET as a client of registries sends it.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         get(self.address, target).await
+    }
+
+    /// What it says of its readiness.
+    pub(crate) async fn readiness(&self) -> Answer {
+        get(self.admin, "/readyz").await
     }
 
     /// The sum of a metric over all its samples that carry these labels; 0 when there is none.

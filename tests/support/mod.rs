@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod registry;
 pub(crate) mod scripted;
+pub(crate) mod shim;
 pub(crate) mod tap;
 pub(crate) mod token;
 pub(crate) mod upstream;

@@ -167,6 +167,25 @@ impl Registry {
         digest
     }
 
+    /// Puts a manifest with exactly these bytes, under a tag or its digest. What it refers to must be there.
+    ///
+    /// Only for registries open to everyone.
+    pub(crate) async fn put_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) {
+        let target = format!("/v2/{repository}/manifests/{reference}");
+        let fields = [("Content-Type", media_type)];
+        let put = http::send(self.address, "PUT", &target, &fields, bytes)
+            .await
+            .whole()
+            .await;
+        assert_eq!(put.status(), 201, "putting a manifest: {}", put.text());
+    }
+
     /// What this registry itself answers to a GET.
     pub(crate) async fn get(&self, target: &str) -> http::Answer {
         get(self.address, target).await

@@ -42,7 +42,7 @@ async fn pull(mirror: &Mirror, round: usize) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_black_hole_costs_a_bounded_wait_and_nothing_else() {
+async fn item_43_a_black_hole_costs_a_bounded_wait_and_nothing_else() {
     let _alone = alone().await;
     let (rounds, patience) = scale((5, None), (5, Some("500ms")));
     let upstream = Upstream::start(Access::Open).await;

@@ -55,7 +55,7 @@ fn every_endpoint_is_found() {
 }
 
 #[test]
-fn words_of_the_protocol_are_legal_in_names() {
+fn item_03_04_words_of_the_protocol_are_legal_in_names() {
     for (path, expected) in [
         (
             "/v2/a/manifests/manifests/tags",
@@ -94,7 +94,7 @@ fn words_of_the_protocol_are_legal_in_names() {
 }
 
 #[test]
-fn an_encoded_colon_is_a_colon() {
+fn item_06_an_encoded_colon_is_a_colon() {
     let expected = Ok(Endpoint::Blob(name("a"), digest()));
     assert_eq!(
         Endpoint::parse(&format!("/v2/a/blobs/sha256%3A{HEX}")),
@@ -107,7 +107,7 @@ fn an_encoded_colon_is_a_colon() {
 }
 
 #[test]
-fn refusals_have_the_code_clients_understand() {
+fn item_05_refusals_have_the_code_clients_understand() {
     let long_name = format!("/v2/{}/tags/list", "a".repeat(256));
     let long_tag = format!("/v2/a/manifests/{}", "a".repeat(129));
     let uppercase_digest = format!("/v2/a/blobs/sha256:{}", HEX.to_uppercase());

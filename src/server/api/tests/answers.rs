@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use super::surface::Surface;
 use crate::mirror::Who;
 use crate::server::{End, Fault, Handler, Sent, ServerMetrics};
-use crate::upstream::ErrorKind;
+use crate::upstream::{ErrorKind, Phase};
 
 /// What HEAD and GET must agree in.
 fn shared(headers: &HeaderMap) -> Vec<Option<&str>> {
@@ -25,7 +25,7 @@ fn shared(headers: &HeaderMap) -> Vec<Option<&str>> {
 }
 
 #[tokio::test]
-async fn head_and_get_agree_cold_and_warm() {
+async fn item_11_head_and_get_agree_cold_and_warm() {
     for first in ["HEAD", "GET"] {
         let surface = Surface::new();
         let (manifest, blob) = surface.stock();
@@ -50,7 +50,7 @@ async fn head_and_get_agree_cold_and_warm() {
 }
 
 #[tokio::test]
-async fn every_answer_is_marked() {
+async fn item_01_15_every_answer_is_marked() {
     let surface = Surface::new();
     for target in [
         "/v2/",
@@ -88,42 +88,6 @@ async fn writes_are_refused_in_the_protocols_words() {
 }
 
 #[tokio::test]
-async fn the_next_page_of_a_listing_is_on_our_own_host_under_the_same_address() {
-    let surface = Surface::new();
-    for (target, next) in [
-        (
-            "/v2/a/tags/list?n=1",
-            "/v2/a/tags/list?n=1&last=1&own=a%2Fb",
-        ),
-        (
-            "/v2/docker.io/library/a/tags/list?n=1",
-            "/v2/docker.io/library/a/tags/list?n=1&last=1&own=a%2Fb",
-        ),
-        (
-            "/v2/library/a/tags/list?ns=docker.io&n=1",
-            "/v2/library/a/tags/list?n=1&last=1&own=a%2Fb&ns=docker.io",
-        ),
-    ] {
-        let (status, headers, _) = surface.ask("GET", target, &[]).await;
-        assert_eq!(status, StatusCode::OK);
-        assert_eq!(headers["link"], format!("<{next}>; rel=\"next\""));
-    }
-    // One page by three addresses is one question.
-    assert_eq!(surface.house.upstream.count("GET list n=1"), 1);
-    for bad in ["-1", "many", "99999999999"] {
-        let target = format!("/v2/a/tags/list?n={bad}");
-        let (status, _, body) = surface.ask("GET", &target, &[]).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(
-            String::from_utf8(body)
-                .unwrap()
-                .contains("PAGINATION_NUMBER_INVALID")
-        );
-    }
-    assert_eq!(surface.house.upstream.count("GET list"), 1);
-}
-
-#[tokio::test]
 async fn the_namespace_is_echoed_as_it_was_written() {
     let surface = Surface::new();
     surface.stock();
@@ -134,10 +98,14 @@ async fn the_namespace_is_echoed_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn an_outage_is_never_a_404() {
+async fn item_15_an_outage_is_never_a_404() {
     for (kind, status) in [
         (ErrorKind::Connect, StatusCode::BAD_GATEWAY),
         (ErrorKind::Status(500), StatusCode::BAD_GATEWAY),
+        (
+            ErrorKind::Timeout(Phase::Header),
+            StatusCode::GATEWAY_TIMEOUT,
+        ),
         (ErrorKind::Denied, StatusCode::FORBIDDEN),
         (ErrorKind::Unauthorized, StatusCode::UNAUTHORIZED),
     ] {
@@ -149,6 +117,8 @@ async fn an_outage_is_never_a_404() {
             format!("/v2/a/manifests/{manifest}"),
             format!("/v2/a/blobs/{blob}"),
             "/v2/a/tags/list".to_owned(),
+            "/v2/_catalog".to_owned(),
+            format!("/v2/a/referrers/{manifest}"),
         ] {
             assert_eq!(surface.ask("GET", &target, &[]).await.0, status, "{target}");
             assert_eq!(

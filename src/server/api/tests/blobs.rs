@@ -36,7 +36,7 @@ fn visit(surface: &Surface) -> Visit {
 }
 
 #[tokio::test]
-async fn a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
+async fn item_31_37_a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
     let surface = Surface::new();
     let (_, blob) = surface.stock();
     let target = format!("/v2/a/blobs/{blob}");
@@ -46,6 +46,7 @@ async fn a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
         assert_eq!(status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(headers["content-range"], "bytes 299000-299999/300000");
         assert_eq!(headers["content-length"], "1000");
+        assert_eq!(headers["accept-ranges"], "bytes");
         assert!(body == noise(300_000)[299_000..]);
         let told = headers["cache-status"].to_str().unwrap();
         assert!(told.ends_with(&format!("detail={outcome}")), "{told}");
@@ -60,7 +61,7 @@ async fn a_range_of_a_cold_blob_is_cut_out_of_the_fill() {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_good_is_not_sent_again() {
+async fn item_12_a_copy_that_is_good_is_not_sent_again() {
     let surface = Surface::new();
     let (manifest, blob) = surface.stock();
     for (target, digest) in [
@@ -71,6 +72,9 @@ async fn a_copy_that_is_good_is_not_sent_again() {
             format!("\"{digest}\""),
             format!("W/\"{digest}\""),
             digest.to_string(),
+            format!("\"other\", \"{digest}\""),
+            format!("W/\"a,b\",W/\"{digest}\""),
+            "*".to_owned(),
         ] {
             let answer = surface
                 .ask("GET", &target, &[("if-none-match", &good)])
@@ -80,11 +84,22 @@ async fn a_copy_that_is_good_is_not_sent_again() {
             assert_eq!(answer.1["docker-content-digest"], digest.to_string());
             assert!(answer.2.is_empty());
         }
+        let other = Digest::sha256_of(b"other");
+        for bad in [
+            format!("\"{other}\""),
+            other.to_string(),
+            format!("\"{digest}x\""),
+        ] {
+            let answer = surface
+                .ask("GET", &target, &[("if-none-match", &bad)])
+                .await;
+            assert_eq!(answer.0, StatusCode::OK, "{target} {bad}");
+        }
     }
 }
 
 #[tokio::test]
-async fn every_range_is_a_part_cold_and_warm() {
+async fn item_32_34_37_every_range_is_a_part_cold_and_warm() {
     let bytes = noise(300_000);
     for number in [2, 64, 1024] {
         let surface = Surface::new();
@@ -121,7 +136,7 @@ async fn every_range_is_a_part_cold_and_warm() {
 }
 
 #[tokio::test]
-async fn a_range_that_holds_nothing_is_no_part() {
+async fn item_31_35_a_range_that_holds_nothing_is_no_part() {
     let surface = Surface::new();
     let (_, blob) = surface.stock();
     let target = format!("/v2/a/blobs/{blob}");
@@ -147,7 +162,7 @@ async fn a_range_that_holds_nothing_is_no_part() {
 }
 
 #[tokio::test]
-async fn too_many_ranges_are_a_400_and_begin_nothing() {
+async fn item_33_too_many_ranges_are_a_400_and_begin_nothing() {
     let surface = Surface::new();
     let (_, blob) = surface.stock();
     let mut visit = visit(&surface);
@@ -199,7 +214,7 @@ async fn who_has_a_blob_begins_no_download_and_needs_the_right_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_does_not_come_is_a_504_in_time() {
+async fn item_43_an_answer_that_does_not_come_is_a_504_in_time() {
     let surface = Surface::new();
     let (bytes, gate) = (Bytes::from_static(b"late"), gate());
     let blob = Digest::sha256_of(&bytes);

@@ -2,4 +2,7 @@
 
 mod answers;
 mod blobs;
+mod listings;
+mod oracle;
 mod surface;
+mod tags;

@@ -1,15 +1,19 @@
 //! An API that is asked without a socket.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
+use tokio::runtime::Handle;
 
-use crate::mirror::testkit::{House, noise, origin};
+use crate::mirror::testkit::{HandClock, House, noise, origin, policy, tag_policy};
+use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream};
 use crate::oci::Digest;
-use crate::server::api::RegistryApi;
-use crate::server::{Body, Handler, Namespaces, ServerMetrics};
+use crate::server::api::{ApiPolicy, RegistryApi};
+use crate::server::{Body, Handler, Namespaces, RateLimited, ServerMetrics};
 use crate::store::MemoryStore;
+use crate::upstream::Registry;
 
 /// How long the engine may take.
 pub(super) const WITHIN: Duration = Duration::from_secs(25);
@@ -28,12 +32,9 @@ impl Surface {
     /// One whose upstreams of these names are asked with an account.
     pub(super) fn with_private<const N: usize>(private: [&str; N]) -> Self {
         let house = House::over(Arc::new(MemoryStore::default()));
-        let hub = || Arc::<str>::from("docker.io");
-        let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
-        let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
-        let namespaces = Namespaces::new(names, Some(hub())).with_private(private.map(Arc::from));
         let mirror = Arc::clone(&house.mirror);
-        let api = Arc::new(RegistryApi::new(mirror, namespaces, metrics, WITHIN));
+        let limited = RateLimited::Unavailable;
+        let api = api_over(mirror, limited, private.map(Arc::from).to_vec());
         Self { house, api }
     }
 
@@ -43,12 +44,7 @@ impl Surface {
         target: &str,
         fields: &[(&str, &str)],
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let mut request = Request::builder().method(method).uri(target);
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (response, _) = self.api.handle(request.body(()).unwrap()).await;
-        read(response).await
+        ask(&self.api, method, target, fields).await
     }
 
     /// A tag `1` of `library/a`, its manifest, and a blob that upstream gives out once.
@@ -66,6 +62,61 @@ impl Surface {
         let manifest = self.house.upstream.tag("1", manifest.as_bytes());
         (manifest, blob)
     }
+}
+
+/// An API over an engine whose one upstream, `docker.io`, is `registry`.
+pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<RegistryApi> {
+    let upstream = Upstream {
+        registry,
+        tags: TagPolicies::all(tag_policy()),
+        downloads: 4,
+        eager_downloads: 0,
+    };
+    let mirror = Mirror::new(Parts {
+        access: AccessPolicy::default(),
+        upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),
+        fills: policy(),
+        store: Arc::new(MemoryStore::default()),
+        clock: Arc::new(HandClock::default()),
+        fetch_runtime: Handle::current(),
+        metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
+    });
+    api_over(mirror, limited, Vec::new())
+}
+
+/// An API over `mirror`, which knows `docker.io`, with those of its upstreams that are asked with an account.
+fn api_over(
+    mirror: Arc<Mirror>,
+    rate_limited: RateLimited,
+    private: Vec<Arc<str>>,
+) -> Arc<RegistryApi> {
+    let hub = || Arc::<str>::from("docker.io");
+    let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
+    let hosts = [("hub.mirror.test".to_owned(), hub())];
+    let namespaces = Namespaces::new(names, Some(hub()))
+        .with_hosts(hosts)
+        .with_private(private);
+    let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
+    let policy = ApiPolicy {
+        answer_within: WITHIN,
+        rate_limited,
+    };
+    Arc::new(RegistryApi::new(mirror, namespaces, metrics, policy))
+}
+
+/// One request and its answer.
+pub(super) async fn ask(
+    api: &RegistryApi,
+    method: &str,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let (response, _) = api.handle(request.body(()).unwrap()).await;
+    read(response).await
 }
 
 async fn read(response: Response<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
