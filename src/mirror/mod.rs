@@ -46,7 +46,7 @@ use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
+pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Run, Strayed};
 pub use freshness::TagPolicy;
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;

@@ -23,7 +23,7 @@ use crate::upstream::{
     UpstreamError,
 };
 
-pub(crate) use reading::{drain, drain_all, noise};
+pub(crate) use reading::{drain, drain_all, noise, read_run};
 pub(crate) use script::{Script, Step};
 
 /// An upstream that does what the test wrote, and counts what it is asked.

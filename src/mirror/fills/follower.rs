@@ -205,7 +205,27 @@ impl Drop for Place {
     }
 }
 
-/// One client's reader of ranges of a fill. Nothing but its own `next` moves it.
+/// Bytes that a follower may give out.
+pub enum Run {
+    /// They are in a file, which may be sent on without being read. They will not change, whatever becomes of the
+    /// fill. That many bytes are read: of a file that was cut short, fewer come.
+    File(Source, ByteRange),
+    /// They come past the store, and are in hand.
+    Bytes(Bytes),
+}
+
+impl Run {
+    /// Number of bytes, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::File(_, range) => range.len(),
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// One client's reader of ranges of a fill. Nothing but its own `next` and `next_run` move it.
 pub struct Follower {
     place: Place,
     states: watch::Receiver<State>,
@@ -224,6 +244,28 @@ impl Follower {
     /// Waits for bytes that are not here yet. An error means that the rest will not come: what was given out
     /// before must not be passed off as complete.
     pub async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
+        let bytes = match self.run(most as u64).await? {
+            Some(Run::File(source, range)) => {
+                let length = usize::try_from(range.len()).unwrap_or(usize::MAX);
+                read(source, range.start, length).await?
+            }
+            Some(Run::Bytes(bytes)) => bytes,
+            None => return Ok(None),
+        };
+        self.left.start += bytes.len() as u64;
+        Ok(Some(bytes))
+    }
+
+    /// As [`Follower::next`], but bytes that are in the fill's file are not read: the caller gives out all of them,
+    /// or nothing more.
+    pub async fn next_run(&mut self, most: u64) -> Result<Option<Run>, FillError> {
+        let run = self.run(most).await?;
+        self.left.start += run.as_ref().map_or(0, Run::len);
+        Ok(run)
+    }
+
+    /// Waits for the next bytes that may be given out: the one place that decides it. Does not move on.
+    async fn run(&mut self, most: u64) -> Result<Option<Run>, FillError> {
         while self.left.is_empty() {
             self.nth += 1;
             match self.ranges.get(self.nth) {
@@ -232,21 +274,21 @@ impl Follower {
             }
             self.past = None;
         }
-        let bytes = loop {
+        loop {
             if let Some(past) = &mut self.past {
-                break past.next(most).await?;
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                return Ok(Some(Run::Bytes(past.next(most).await?)));
             }
             match self.released().await? {
                 Look::Read(source, range) => {
-                    let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
-                    break read(source, range.start, length).await?;
+                    let end = range.end.min(range.start.saturating_add(most));
+                    let range = ByteRange::new(range.start, end);
+                    return Ok(Some(Run::File(source, range)));
                 }
                 Look::Past(kind, hash) => self.go_past(kind, hash).await?,
                 Look::Wait | Look::Ask => {}
             }
-        };
-        self.left.start += bytes.len() as u64;
-        Ok(Some(bytes))
+        }
     }
 
     /// Waits until some bytes at our offset may be given out, or must be had elsewhere.
