@@ -1,11 +1,12 @@
 //! One reader of a fill: waits for bytes at its own offset and reads them from the fill's file.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::catch_up::hash_up_to;
 use super::error::FillError;
@@ -18,7 +19,7 @@ use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
 use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
 use crate::store::{Source, StoreErrorKind};
 
-/// How long a follower waits without looking whether its bytes still arrive soon.
+/// How long a follower waits at most without looking whether its bytes still arrive soon.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A fill that this request takes part in, whoever began it.
@@ -171,6 +172,7 @@ impl Joined {
             nth: 0,
             guarded,
             past: None,
+            look_again: Box::pin(sleep(LOOK_AGAIN)),
         }
     }
 }
@@ -236,6 +238,9 @@ pub struct Follower {
     /// It reads all: the last bytes wait for the digest.
     guarded: bool,
     past: Option<Past>,
+    /// Ends a wait in which nothing changes: what was to arrive soon may have stalled. One for all waits: a timer made
+    /// for each would wake the thread that minds the timers, for each.
+    look_again: Pin<Box<Sleep>>,
 }
 
 impl Follower {
@@ -316,9 +321,12 @@ impl Follower {
                 Look::Wait => {}
                 found => return Ok(found),
             }
-            // Also when nothing changes: what was to arrive soon may have stalled.
-            if let Ok(Err(_)) = timeout(LOOK_AGAIN, self.states.changed()).await {
-                return Err(FillError::Abandoned);
+            tokio::select! {
+                biased;
+                changed = self.states.changed() => changed.map_err(|_| FillError::Abandoned)?,
+                () = self.look_again.as_mut() => {
+                    self.look_again.as_mut().reset(Instant::now() + LOOK_AGAIN);
+                }
             }
         }
     }

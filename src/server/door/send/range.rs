@@ -93,7 +93,9 @@ async fn straight(
     if sent < most {
         return Ok((sent, STEP));
     }
-    yield_now().await;
+    if sent == TURN {
+        yield_now().await;
+    }
     Ok((sent, 0))
 }
 
