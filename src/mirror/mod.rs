@@ -61,7 +61,7 @@ use crate::upstream::Registry;
 pub use access::{AccessPolicy, Asker, ClientCredential};
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
+pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Run, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;

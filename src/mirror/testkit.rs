@@ -25,7 +25,7 @@ use crate::upstream::{
 pub(crate) use super::Asker;
 pub(crate) use guarded::{Book, Guarded, client};
 pub(crate) use house::{House, STALE, TTL, gate, halves, house, origin, policy, tag_policy};
-pub(crate) use reading::{drain, drain_all, noise};
+pub(crate) use reading::{drain, drain_all, noise, read_run};
 pub(crate) use script::{Script, Step};
 pub(crate) use tagged::Tagged;
 

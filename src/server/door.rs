@@ -13,6 +13,7 @@ mod linger;
 mod pace;
 mod request;
 mod send;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod wire;

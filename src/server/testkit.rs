@@ -7,22 +7,53 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{Request, Response};
 use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::Stream as Plain;
+use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::oci::{ByteRange, Digest, Verifier};
 use crate::server::{Body, Door, DoorLimits, Handler, Peer, Refusal, Sent};
-use crate::store::{Contents, MemoryStore};
+use crate::store::{Content, Contents, DiskStore, MemoryStore};
 
 /// A response whose body is a range of `bytes`, as content.
 pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<Body> {
+    let content = content_in(&MemoryStore::default(), bytes);
+    Response::new(Body::Content(content, ByteRange { start, end }))
+}
+
+/// `bytes` as content in a folder of their own.
+pub(crate) fn content_on_disk(bytes: &[u8]) -> (TempDir, Content) {
+    let folder = TempDir::new().unwrap();
+    let content = content_in(&DiskStore::open(folder.path()).unwrap(), bytes);
+    (folder, content)
+}
+
+fn content_in(store: &impl Contents, bytes: &[u8]) -> Content {
     let digest = Digest::sha256_of(bytes);
-    let partial = MemoryStore::default().begin(&digest).unwrap().partial;
+    let partial = store.begin(&digest).unwrap().partial;
     partial.write_at(0, bytes).unwrap();
     let verified = Verifier::verify(&digest, bytes).unwrap().unwrap();
-    let content = partial.commit(&verified).unwrap();
-    Response::new(Body::Content(content, ByteRange { start, end }))
+    partial.commit(&verified).unwrap()
+}
+
+/// A connection over a real socket, both of its ends; with `buffers` bytes for each end's own, or the kernel's choice.
+pub(crate) async fn connection(buffers: Option<u32>) -> (TcpStream, Stream) {
+    let (here, there) = (TcpSocket::new_v4().unwrap(), TcpSocket::new_v4().unwrap());
+    if let Some(buffers) = buffers {
+        // An accepted socket has them from the one that listens.
+        here.set_send_buffer_size(buffers).unwrap();
+        there.set_recv_buffer_size(buffers).unwrap();
+    }
+    here.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = here.listen(1).unwrap();
+    let client = there.connect(listener.local_addr().unwrap());
+    let (client, accepted) = tokio::join!(client, listener.accept());
+    let stream = Plain::from(accepted.unwrap().0);
+    (client.unwrap(), Box::new(stream))
 }
 
 type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -61,6 +62,14 @@ impl Source {
                 buffer[..read].copy_from_slice(&bytes[from..from + read]);
                 Ok(read)
             }
+        }
+    }
+
+    /// The open file, where it is one: for calls that pass bytes on without reading them.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            Kind::File(file) => Some(file.as_fd()),
+            Kind::Memory(_) => None,
         }
     }
 

@@ -268,3 +268,19 @@ fn what_is_not_rust_is_not_passed_over() {
     let faults = faults("src/mirror/a.rs", "fn f() { ");
     assert!(!faults.is_empty());
 }
+
+#[test]
+fn what_is_unsafe_is_found_outside_of_its_one_file() {
+    for text in [
+        "fn f() { unsafe { g() } }",
+        "unsafe fn f() {}",
+        "unsafe impl Send for S {}",
+    ] {
+        refuses("src/server/door/wire.rs", text, "unsafe");
+        allows("src/server/door/socket.rs", text);
+    }
+    allows(
+        "src/server/a.rs",
+        "/// Not unsafe.\nconst A: &str = \"unsafe\";",
+    );
+}

@@ -98,17 +98,20 @@ impl Fill {
         self.work.lock().take()
     }
 
-    /// The file is there.
+    /// The file is there. Who began the fill is not woken for an empty one, but when upstream has answered: what it
+    /// wants is asked for next. Others may want something else.
     pub(super) fn opened(&self, work: Work, progress: Option<Progress>) {
         let source = work.source();
         *self.work.lock() = Some(Arc::new(work));
-        self.state.send_modify(|state| {
+        self.state.send_if_modified(|state| {
+            let is_news = progress.is_some() || state.seats > 1;
             if let Some(progress) = progress {
                 state.ground.take_up(progress.size, progress.present);
                 state.wanted |= progress.wanted;
             }
             state.source = Some(source);
             state.phase = Phase::Open;
+            is_news
         });
     }
 

@@ -1,11 +1,12 @@
 //! One reader of a fill: waits for bytes at its own offset and reads them from the fill's file.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::catch_up::hash_up_to;
 use super::error::FillError;
@@ -18,7 +19,7 @@ use super::state::{Ending, FollowerId, Opening, Phase, State, Step};
 use crate::oci::{ByteRange, Digest, RangeSpec, Verifier};
 use crate::store::{Source, StoreErrorKind};
 
-/// How long a follower waits without looking whether its bytes still arrive soon.
+/// How long a follower waits at most without looking whether its bytes still arrive soon.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A fill that this request takes part in, whoever began it.
@@ -171,6 +172,7 @@ impl Joined {
             nth: 0,
             guarded,
             past: None,
+            look_again: Box::pin(sleep(LOOK_AGAIN)),
         }
     }
 }
@@ -205,7 +207,27 @@ impl Drop for Place {
     }
 }
 
-/// One client's reader of ranges of a fill. Nothing but its own `next` moves it.
+/// Bytes that a follower may give out.
+pub enum Run {
+    /// They are in a file, which may be sent on without being read. They will not change, whatever becomes of the
+    /// fill. That many bytes are read: of a file that was cut short, fewer come.
+    File(Source, ByteRange),
+    /// They come past the store, and are in hand.
+    Bytes(Bytes),
+}
+
+impl Run {
+    /// Number of bytes, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::File(_, range) => range.len(),
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// One client's reader of ranges of a fill. Nothing but its own `next` and `next_run` move it.
 pub struct Follower {
     place: Place,
     states: watch::Receiver<State>,
@@ -216,6 +238,9 @@ pub struct Follower {
     /// It reads all: the last bytes wait for the digest.
     guarded: bool,
     past: Option<Past>,
+    /// Ends a wait in which nothing changes: what was to arrive soon may have stalled. One for all waits: a timer made
+    /// for each would wake the thread that minds the timers, for each.
+    look_again: Pin<Box<Sleep>>,
 }
 
 impl Follower {
@@ -224,6 +249,28 @@ impl Follower {
     /// Waits for bytes that are not here yet. An error means that the rest will not come: what was given out
     /// before must not be passed off as complete.
     pub async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
+        let bytes = match self.run(most as u64).await? {
+            Some(Run::File(source, range)) => {
+                let length = usize::try_from(range.len()).unwrap_or(usize::MAX);
+                read(source, range.start, length).await?
+            }
+            Some(Run::Bytes(bytes)) => bytes,
+            None => return Ok(None),
+        };
+        self.left.start += bytes.len() as u64;
+        Ok(Some(bytes))
+    }
+
+    /// As [`Follower::next`], but bytes that are in the fill's file are not read: the caller gives out all of them,
+    /// or nothing more.
+    pub async fn next_run(&mut self, most: u64) -> Result<Option<Run>, FillError> {
+        let run = self.run(most).await?;
+        self.left.start += run.as_ref().map_or(0, Run::len);
+        Ok(run)
+    }
+
+    /// Waits for the next bytes that may be given out: the one place that decides it. Does not move on.
+    async fn run(&mut self, most: u64) -> Result<Option<Run>, FillError> {
         while self.left.is_empty() {
             self.nth += 1;
             match self.ranges.get(self.nth) {
@@ -232,21 +279,21 @@ impl Follower {
             }
             self.past = None;
         }
-        let bytes = loop {
+        loop {
             if let Some(past) = &mut self.past {
-                break past.next(most).await?;
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                return Ok(Some(Run::Bytes(past.next(most).await?)));
             }
             match self.released().await? {
                 Look::Read(source, range) => {
-                    let length = usize::try_from(range.len()).unwrap_or(usize::MAX).min(most);
-                    break read(source, range.start, length).await?;
+                    let end = range.end.min(range.start.saturating_add(most));
+                    let range = ByteRange::new(range.start, end);
+                    return Ok(Some(Run::File(source, range)));
                 }
                 Look::Past(kind, hash) => self.go_past(kind, hash).await?,
                 Look::Wait | Look::Ask => {}
             }
-        };
-        self.left.start += bytes.len() as u64;
-        Ok(Some(bytes))
+        }
     }
 
     /// Waits until some bytes at our offset may be given out, or must be had elsewhere.
@@ -274,9 +321,12 @@ impl Follower {
                 Look::Wait => {}
                 found => return Ok(found),
             }
-            // Also when nothing changes: what was to arrive soon may have stalled.
-            if let Ok(Err(_)) = timeout(LOOK_AGAIN, self.states.changed()).await {
-                return Err(FillError::Abandoned);
+            tokio::select! {
+                biased;
+                changed = self.states.changed() => changed.map_err(|_| FillError::Abandoned)?,
+                () = self.look_again.as_mut() => {
+                    self.look_again.as_mut().reset(Instant::now() + LOOK_AGAIN);
+                }
             }
         }
     }

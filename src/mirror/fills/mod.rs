@@ -57,7 +57,7 @@ mod table;
 mod work;
 
 pub use error::FillError;
-pub use follower::{Follower, Joined, Strayed};
+pub use follower::{Follower, Joined, Run, Strayed};
 pub use measures::Measures;
 pub use policy::FillPolicy;
 

@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::mirror::{Blob, FillError};
+use crate::mirror::{Blob, FillError, Follower, Run};
 use crate::oci::ByteRange;
+use crate::store::Source;
+
+/// Bytes asked for at once.
+const PIECE: u16 = 10_000;
 
 /// `length` bytes that differ from place to place.
 pub(crate) fn noise(length: usize) -> Bytes {
@@ -26,9 +30,15 @@ pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
         }
         Blob::Fill(joined, _) => {
             let mut follower = joined.follow(vec![range]);
-            loop {
-                match follower.next(10_000).await {
-                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            // By bytes and by runs in turn: both must give the same.
+            for turn in 0.. {
+                let piece = if turn % 2 == 0 {
+                    follower.next(PIECE.into()).await
+                } else {
+                    by_run(&mut follower).await
+                };
+                match piece {
+                    Ok(Some(piece)) => bytes.extend_from_slice(&piece),
                     Ok(None) => break,
                     Err(error) => return (bytes, Some(error)),
                 }
@@ -36,6 +46,33 @@ pub(crate) async fn drain(blob: &Blob, range: ByteRange) -> (Vec<u8>, Option<Fil
         }
     }
     (bytes, None)
+}
+
+/// The next bytes, wherever they are.
+async fn by_run(follower: &mut Follower) -> Result<Option<Bytes>, FillError> {
+    let run = follower.next_run(PIECE.into()).await?;
+    Ok(run.map(|run| read_run(&run)))
+}
+
+/// All bytes of `run`, whenever they are asked for.
+pub(crate) fn read_run(run: &Run) -> Bytes {
+    match run {
+        Run::File(source, range) => read_range(source, *range),
+        Run::Bytes(bytes) => bytes.clone(),
+    }
+}
+
+/// All bytes of `range`, which are there.
+fn read_range(source: &Source, range: ByteRange) -> Bytes {
+    let mut bytes = vec![0; usize::try_from(range.len()).unwrap()];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let at = range.start + filled as u64;
+        let read = source.read_at(at, &mut bytes[filled..]).unwrap();
+        assert!(read > 0, "{range:?} ends at {at}");
+        filled += read;
+    }
+    bytes.into()
 }
 
 /// All of a blob.

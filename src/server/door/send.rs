@@ -1,21 +1,16 @@
 //! The bytes of each kind of body, from where they are to the wire.
 
+mod range;
+
 use std::io;
 use std::pin::pin;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::task::spawn_blocking;
 
+use self::range::{Pages, TURN, send_range};
 use super::wire::Wire;
-use crate::mirror::{FillError, Follower};
-use crate::oci::ByteRange;
+use crate::mirror::{FillError, Follower, Run};
 use crate::server::{Body, Multipart, Pieces};
-use crate::store::Source;
-
-/// Bytes on their way at once, for each body. Larger buffers cost more than they bring: this one stays in
-/// the processor's cache between the read and the write.
-const CHUNK: usize = 64 * 1024;
 
 /// Why a body ended before its end. The connection is worth nothing any more.
 #[derive(Debug)]
@@ -51,42 +46,6 @@ pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> 
     wire.flush().await.map_err(Broken::Client)
 }
 
-/// What content is read from: [`Source`], which has a twin in the tests whose pages are never in memory.
-trait Pages: Clone + Send + 'static {
-    /// Reads without waiting for the disk, or fails with [`io::ErrorKind::WouldBlock`].
-    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Reads, and may wait.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
-}
-
-impl Pages for Source {
-    fn try_read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        Self::try_read_at(self, offset, buffer)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        Self::read_at(self, offset, buffer)
-    }
-}
-
-async fn send_range(
-    pages: &impl Pages,
-    range: ByteRange,
-    wire: &mut Wire<'_>,
-) -> Result<(), Broken> {
-    let mut buffer = vec![0; chunk(range.len())];
-    let mut at = range.start;
-    while at < range.end {
-        let want = chunk(range.end - at);
-        let read = read_at(pages, at, want, &mut buffer)
-            .await
-            .map_err(Broken::Content)?;
-        write(&buffer[..read], wire).await?;
-        at += read as u64;
-    }
-    Ok(())
-}
-
 /// Sends each part behind its head, which is made when it is its turn.
 async fn send_parts(
     frame: &Multipart,
@@ -100,54 +59,29 @@ async fn send_parts(
     write(frame.end().as_bytes(), wire).await
 }
 
-/// Reads up to `want` bytes, at least one. What is in the page cache is read on the spot; only what the disk
-/// has to bring goes to a thread that may block.
-async fn read_at(
-    pages: &impl Pages,
-    offset: u64,
-    want: usize,
-    buffer: &mut Vec<u8>,
-) -> io::Result<usize> {
-    let read = match pages.try_read_at(offset, &mut buffer[..want]) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let pages = pages.clone();
-            let mut lent = std::mem::take(buffer);
-            let (read, returned) = spawn_blocking(move || {
-                let read = pages.read_at(offset, &mut lent[..want]);
-                (read, lent)
-            })
-            .await?;
-            *buffer = returned;
-            read
-        }
-        read => read,
-    }?;
-    if read == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(read)
-}
-
 /// What a fill is read through: [`Follower`], which has a twin in the tests that gives what it is told to.
-trait Chunks {
+trait Runs {
     /// The next bytes, at most `most`; `None` after the last.
-    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError>;
+    async fn next_run(&mut self, most: u64) -> Result<Option<Run>, FillError>;
 }
 
-impl Chunks for Follower {
-    async fn next(&mut self, most: usize) -> Result<Option<Bytes>, FillError> {
-        Self::next(self, most).await
+impl Runs for Follower {
+    async fn next_run(&mut self, most: u64) -> Result<Option<Run>, FillError> {
+        Self::next_run(self, most).await
     }
 }
 
 /// Sends the next `length` bytes of a fill as they come.
-async fn follow(chunks: &mut impl Chunks, length: u64, wire: &mut Wire<'_>) -> Result<(), Broken> {
+async fn follow(runs: &mut impl Runs, length: u64, wire: &mut Wire<'_>) -> Result<(), Broken> {
     let mut left = length;
     while left > 0 {
-        match next(chunks, wire).await? {
-            Some(bytes) if bytes.len() as u64 <= left => {
-                left -= bytes.len() as u64;
-                write(&bytes, wire).await?;
+        match next(runs, wire).await? {
+            Some(run) if run.len() <= left => {
+                left -= run.len();
+                match run {
+                    Run::File(source, range) => send_range(&source, range, wire).await?,
+                    Run::Bytes(bytes) => write(&bytes, wire).await?,
+                }
             }
             _ => return Err(Broken::Response),
         }
@@ -157,14 +91,14 @@ async fn follow(chunks: &mut impl Chunks, length: u64, wire: &mut Wire<'_>) -> R
 
 /// The next bytes of a fill. While they are waited for, nothing that the client can have stays here (the head goes
 /// with the first turn), and a client that leaves is noticed, so that its follower is let go of.
-async fn next(chunks: &mut impl Chunks, wire: &mut Wire<'_>) -> Result<Option<Bytes>, Broken> {
-    let mut next = pin!(chunks.next(CHUNK));
-    if let Some(chunk) = next.as_mut().now_or_never() {
-        return chunk.map_err(Broken::Fill);
+async fn next(runs: &mut impl Runs, wire: &mut Wire<'_>) -> Result<Option<Run>, Broken> {
+    let mut next = pin!(runs.next_run(TURN));
+    if let Some(run) = next.as_mut().now_or_never() {
+        return run.map_err(Broken::Fill);
     }
     wire.flush().await.map_err(Broken::Client)?;
     tokio::select! {
-        chunk = next => chunk.map_err(Broken::Fill),
+        run = next => run.map_err(Broken::Fill),
         error = wire.reset() => Err(Broken::Client(error)),
     }
 }
@@ -172,20 +106,20 @@ async fn next(chunks: &mut impl Chunks, wire: &mut Wire<'_>) -> Result<Option<By
 /// Sends each part behind its head, which the client gets before the wait for the part.
 async fn follow_parts(
     frame: &Multipart,
-    chunks: &mut impl Chunks,
+    runs: &mut impl Runs,
     wire: &mut Wire<'_>,
 ) -> Result<(), Broken> {
     for (head, range) in frame.parts() {
         write(head.as_bytes(), wire).await?;
-        follow(chunks, range.len(), wire).await?;
+        follow(runs, range.len(), wire).await?;
     }
-    ended(chunks).await?;
+    ended(runs).await?;
     write(frame.end().as_bytes(), wire).await
 }
 
 /// Makes sure that a fill was read to the end of what was asked of it.
-async fn ended(chunks: &mut impl Chunks) -> Result<(), Broken> {
-    match chunks.next(CHUNK).await.map_err(Broken::Fill)? {
+async fn ended(runs: &mut impl Runs) -> Result<(), Broken> {
+    match runs.next_run(TURN).await.map_err(Broken::Fill)? {
         None => Ok(()),
         Some(_) => Err(Broken::Response),
     }
@@ -193,10 +127,6 @@ async fn ended(chunks: &mut impl Chunks) -> Result<(), Broken> {
 
 async fn write(bytes: &[u8], wire: &mut Wire<'_>) -> Result<(), Broken> {
     wire.write(bytes).await.map_err(Broken::Client)
-}
-
-fn chunk(length: u64) -> usize {
-    usize::try_from(length).map_or(CHUNK, |length| length.min(CHUNK))
 }
 
 #[cfg(test)]

@@ -3,15 +3,18 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use pingora::protocols::Stream;
+use rustix::fs::sendfile;
+use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::DoorLimits;
 use super::pace::Pace;
+use super::{DoorLimits, socket};
 
 /// Room for a request sent ahead.
 const ROOM: usize = 1024;
@@ -73,22 +76,51 @@ impl<'a> Wire<'a> {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             bytes = &bytes[taken..];
-            self.left -= taken as u64;
-            *self.written += taken as u64;
-            self.took(taken as u64, began)?;
+            self.took(taken as u64, began.elapsed())?;
         }
         Ok(())
+    }
+
+    /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as the connection has room for
+    /// now; how many. Behind what was written before, whose way it may wait for. `None` where it cannot be done: not
+    /// over this connection, not with this file, not any more.
+    pub(super) async fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        mut at: u64,
+        most: u64,
+    ) -> io::Result<Option<u64>> {
+        let most = most.min(self.left);
+        if socket::under(self.stream).is_none() {
+            return Ok(None);
+        }
+        self.flush().await?;
+        let Some(socket) = socket::under(self.stream) else {
+            return Ok(None);
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let taken = match sendfile(socket, file, Some(&mut at), most) {
+            Ok(taken) => taken as u64,
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Err(_) => return Ok(None),
+        };
+        // Room that is there already is no wait.
+        self.took(taken, Duration::ZERO)?;
+        Ok(Some(taken))
     }
 
     /// Lets nothing wait in a buffer.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         let began = Instant::now();
         within(self.stall, self.stream.flush()).await?;
-        self.took(0, began)
+        self.took(0, began.elapsed())
     }
 
-    fn took(&mut self, bytes: u64, began: Instant) -> io::Result<()> {
-        if self.pace.took(bytes, began.elapsed()) {
+    /// Counts `bytes` that were taken after a wait of `waited`.
+    fn took(&mut self, bytes: u64, waited: Duration) -> io::Result<()> {
+        self.left -= bytes;
+        *self.written += bytes;
+        if self.pace.took(bytes, waited) {
             Ok(())
         } else {
             let reason = "the client takes too few bytes per second";

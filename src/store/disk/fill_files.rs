@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::layout::{make_parent, write_whole};
 use super::note::{Note, joined};
 use crate::oci::Digest;
@@ -102,7 +104,7 @@ impl FillFiles {
     pub(super) fn note_written(&self, progress: &Progress, boot: &str) -> Result<(), StoreError> {
         let (path, new) = (self.note(RANGES), self.note(NEW));
         fs::write(&new, self.text(progress, Some(boot))?)
-            .and_then(|()| fs::rename(&new, &path))
+            .and_then(|()| replace(&new, &path))
             .map_err(|error| {
                 // Half a note takes room on a disk that has none.
                 let _ = fs::remove_file(&new);
@@ -150,6 +152,17 @@ impl FillFiles {
 /// ours, and to open a pipe waits for its other end.
 fn is_plain(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| it.is_file())
+}
+
+/// Gives `new` the name `path`, in one step, without a wait for the disk: when a file is renamed over another one,
+/// ext4 first writes it out, which takes milliseconds on the thread that downloads. What this boot alone believes need
+/// not be on the disk.
+fn replace(new: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => fs::remove_file(new),
+        // There is none to replace, or the file system cannot exchange names.
+        Err(_) => fs::rename(new, path),
+    }
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

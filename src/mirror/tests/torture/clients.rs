@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::dice::Dice;
 use super::watched::Violations;
-use crate::mirror::testkit::{Asker, origin};
+use crate::mirror::testkit::{Asker, origin, read_run};
 use crate::mirror::{Blob, Mirror};
 use crate::oci::{ByteRange, Digest, RangeSpec};
 
@@ -130,7 +130,17 @@ async fn read(blob: &Blob, parts: &[RangeSpec], leaves_at: Option<u64>, truth: &
             truth.dawdle(300).await;
         }
         let most = usize::try_from(1 + truth.dice.below(30_000)).unwrap();
-        match follower.next(most).await {
+        let piece = if truth.dice.happens(50) {
+            follower.next(most).await
+        } else {
+            let run = follower.next_run(most as u64).await;
+            if truth.dice.happens(10) {
+                // Its bytes stay what they are, whatever becomes of the fill.
+                truth.dawdle(300).await;
+            }
+            run.map(|run| run.map(|run| read_run(&run)))
+        };
+        match piece {
             Ok(Some(bytes)) => got.extend_from_slice(&bytes),
             Ok(None) => break,
             Err(error) => {

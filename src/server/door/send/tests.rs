@@ -1,21 +1,21 @@
 //! Bodies on a wire, from sources that are slow, cold or broken.
 #![allow(clippy::unwrap_used)]
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use pingora::protocols::Stream;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::oci::Digest;
+use crate::oci::{ByteRange, Digest};
 use crate::server::DoorLimits;
-use crate::server::testkit::parts;
+use crate::server::testkit::{connection, parts};
 
 /// Bounds what must not take long; nothing is ordered by it.
 const LONG: Duration = Duration::from_secs(20);
@@ -35,14 +35,19 @@ impl Pages for Cold {
         buffer[..read].copy_from_slice(&self.0[from..from + read]);
         Ok(read)
     }
+
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// What the test sends.
 struct Told(mpsc::Receiver<Result<Bytes, FillError>>);
 
-impl Chunks for Told {
-    async fn next(&mut self, _: usize) -> Result<Option<Bytes>, FillError> {
-        self.0.recv().await.transpose()
+impl Runs for Told {
+    async fn next_run(&mut self, _: u64) -> Result<Option<Run>, FillError> {
+        let bytes = self.0.recv().await.transpose()?;
+        Ok(bytes.map(Run::Bytes))
     }
 }
 
@@ -76,16 +81,8 @@ fn following(length: u64) -> Following<DuplexStream> {
 
 /// Follows over a real connection.
 async fn following_far(length: u64) -> Following<TcpStream> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap());
-    let (client, accepted) = tokio::join!(client, listener.accept());
-    let stream = L4Stream::from(accepted.unwrap().0);
-    followed_on(
-        client.unwrap(),
-        Box::new(stream),
-        length,
-        DoorLimits::default(),
-    )
+    let (client, stream) = connection(None).await;
+    followed_on(client, stream, length, DoorLimits::default())
 }
 
 /// What a client gets of `length` bytes that `sending` sends, their number as counted, and the result.

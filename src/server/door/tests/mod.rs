@@ -4,3 +4,4 @@
 mod bodies;
 mod http1;
 mod patience;
+mod sockets;
