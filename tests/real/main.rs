@@ -28,3 +28,4 @@ mod pulls;
 mod relayed;
 mod support_holds;
 mod tags;
+mod weather;

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     general: String,
     server: String,
     keys: String,
+    tags: String,
+    others: String,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
 }
@@ -53,6 +55,8 @@ impl Plan {
             general: String::new(),
             server: String::new(),
             keys: String::new(),
+            tags: String::new(),
+            others: String::new(),
             data: None,
             environment: Vec::new(),
         }
@@ -79,6 +83,22 @@ impl Plan {
     /// Its config says this of the upstream, beside its URL.
     pub(crate) fn of_upstream(mut self, lines: &str) -> Self {
         let _ = writeln!(self.keys, "{lines}");
+        self
+    }
+
+    /// Its config says this of the upstream's tags, beside their ttl.
+    pub(crate) fn of_tags(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.tags, "{lines}");
+        self
+    }
+
+    /// It mirrors another upstream beside Docker Hub, under this name.
+    pub(crate) fn and_upstream(mut self, name: &str, url: &str) -> Self {
+        let _ = writeln!(
+            self.others,
+            "[upstreams.\"{name}\"]\nurl = \"{url}\"\n[upstreams.\"{name}\".tags]\nttl = \"{}\"",
+            self.ttl
+        );
         self
     }
 
@@ -138,13 +158,15 @@ impl Plan {
             general,
             server,
             keys,
+            tags,
+            others,
             ..
         } = self;
         let mut text = format!(
             "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}\
-             [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
+             [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",
             data.display()
         );
         if let Some(limit) = self.patience {
@@ -165,6 +187,7 @@ impl Plan {
         } else {
             text.push_str("mode = \"anonymous\"\n");
         }
+        text.push_str(others);
         text
     }
 }

@@ -117,7 +117,7 @@ async fn referrers_are_upstreams_own_and_filtered_here_where_upstream_did_not() 
 }
 
 #[tokio::test]
-async fn without_referrers_upstream_the_fallback_tag_answers() {
+async fn item_56_without_referrers_upstream_the_fallback_tag_answers_and_what_is_pushed_is_seen() {
     let house = house();
     let tag = fallback_tag(&Digest::sha256_of(SUBJECT))
         .unwrap()

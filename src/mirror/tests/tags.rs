@@ -47,7 +47,7 @@ async fn fails(house: &House) -> MirrorError {
 }
 
 #[tokio::test]
-async fn a_tag_is_asked_once_per_ttl_and_its_bytes_are_upstreams_own() {
+async fn item_20_28_a_tag_is_asked_once_per_ttl_and_its_bytes_are_upstreams_own() {
     let house = house();
     let manifest = manifest_of(&Digest::sha256_of(b"one"), 3);
     let digest = house.upstream.tag("1", manifest.as_bytes());

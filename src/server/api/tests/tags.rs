@@ -59,7 +59,7 @@ async fn what_the_client_accepts_decides_what_upstream_is_asked() {
 }
 
 #[tokio::test]
-async fn item_16_by_digest_accept_is_ignored() {
+async fn item_16_17_by_digest_accept_is_ignored() {
     let digest = Digest::sha256_of(MANIFEST);
     for fields in [&[][..], &[("accept", "text/html")], &[("accept", LINES[3])]] {
         let oracle = Arc::new(Oracle::tagged("1", MANIFEST));
