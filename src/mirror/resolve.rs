@@ -12,11 +12,11 @@ use super::question::Resolved;
 use super::{Answer, Mirror, MirrorError, Outcome, flight};
 use crate::oci::{Accepts, Tag};
 use crate::store::{Record, RecordKey};
-use crate::upstream::{ErrorKind, Standing};
+use crate::upstream::{ErrorKind, SLOW, Standing};
 
-/// How long a client waits for upstream when there is a record that could stand in. Clients count on their
-/// mirror being near; and the question goes on, so that the next one has the new answer.
-pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a client waits for upstream when there is a record that could stand in: until upstream counts as slow, for then
+/// nobody else waits either. The question goes on, so that the next one has the new answer.
+pub(super) const PATIENCE: Duration = SLOW;
 
 impl Mirror {
     /// What the tag points to, for a client that takes `accepts`.

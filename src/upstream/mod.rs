@@ -51,6 +51,7 @@ pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
 pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
+pub use silence::SLOW;
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
