@@ -1,13 +1,15 @@
 //! A store that fails or lies on purpose: for testing the suite, and those above the store.
 
+mod retention;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source, Store,
-    StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Partial, Progress, Record, RecordKey, Source,
+    Store, StoreError, StoreErrorKind, Unfinished,
 };
-use crate::oci::{Digest, Verified};
+use crate::oci::{Digest, Repository, Tag, Verified};
 
 /// What is wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +163,26 @@ impl<S: Store> Catalog for Faulty<S> {
         self.count.write("write")?;
         self.inner.link(links)
     }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.count.step("list")?;
+        self.inner.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.count.step("list")?;
+        self.inner.repositories(upstream, after, limit)
+    }
 }
 
 struct FaultyPartial {
@@ -179,8 +201,9 @@ impl Partial for FaultyPartial {
         self.inner.write_at(offset, bytes)
     }
 
-    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
-        self.inner.has_room_for(bytes)
+    fn reserve(&self, size: u64) -> Result<(), StoreError> {
+        self.count.step("reserve")?;
+        self.inner.reserve(size)
     }
 
     fn source(&self) -> Source {
@@ -206,7 +229,7 @@ impl Partial for FaultyPartial {
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
         self.count.write("commit")?;
         if self.count.fault == Fault::LosesCommits {
-            return Ok(Content::new(self.source(), verified.size()));
+            return Ok(Content::new(self.source(), verified.size(), None));
         }
         self.inner.commit(verified)
     }
