@@ -37,7 +37,7 @@ pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
 pub use disk::{DiskStore, Scrub};
 pub use error::{StoreError, StoreErrorKind};
-pub use index::Policy;
+pub use index::{Index, Policy, Totals};
 pub use memory::MemoryStore;
 pub use partial::Partial;
 pub use progress::{Begun, Progress, Unfinished};

@@ -28,7 +28,7 @@ use crate::oci::Digest;
 
 /// All that is here, and what is known of it.
 #[derive(Default)]
-pub(super) struct Index {
+pub struct Index {
     table: Table,
     /// Rank and number of all that is present and not pinned: the order of eviction.
     order: BTreeSet<(u32, Id)>,
@@ -45,10 +45,13 @@ pub(super) struct Index {
 
 /// Sums over all that is present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) bytes: u64,
-    pub(super) count: u64,
-    pub(super) pinned_bytes: u64,
+pub struct Totals {
+    /// Bytes of all.
+    pub bytes: u64,
+    /// How many there are.
+    pub count: u64,
+    /// Bytes of what pins cover.
+    pub pinned_bytes: u64,
 }
 
 /// Seconds since the Unix epoch as an entry holds them.
@@ -57,7 +60,8 @@ fn seconds(time: u64) -> u32 {
 }
 
 impl Index {
-    pub(super) fn new(policy: Policy) -> Self {
+    /// An empty index, which evicts by `policy`.
+    pub fn new(policy: Policy) -> Self {
         Self {
             policy,
             ..Self::default()
@@ -65,7 +69,7 @@ impl Index {
     }
 
     /// `digest` is here with `size` bytes, and was used at `now`. Admitting it again corrects the size.
-    pub(super) fn admit(&mut self, digest: &Digest, size: u64, now: u64) {
+    pub fn admit(&mut self, digest: &Digest, size: u64, now: u64) {
         if let Some(key) = Key::of(digest) {
             let id = self.table.entry(&key);
             self.change(id, |entry| {
@@ -98,7 +102,7 @@ impl Index {
     }
 
     /// The manifest `manifest`, which is here, references these digests: using it uses them.
-    pub(super) fn references(&mut self, manifest: &Digest, references: &[Digest]) {
+    pub fn references(&mut self, manifest: &Digest, references: &[Digest]) {
         if let Some(id) = self.find(manifest)
             && self.table[id].is_present
         {
@@ -128,7 +132,7 @@ impl Index {
     }
 
     /// `digest` was used at `now`, and with it all that it references. Within one second a second use is none.
-    pub(super) fn used(&mut self, digest: &Digest, now: u64) {
+    pub fn used(&mut self, digest: &Digest, now: u64) {
         if let Some(id) = self.find(digest) {
             self.use_all(vec![id], seconds(now));
         }
@@ -159,7 +163,7 @@ impl Index {
     }
 
     /// Its content is gone: gives its size, `None` if it was not here.
-    pub(super) fn remove(&mut self, digest: &Digest) -> Option<u64> {
+    pub fn remove(&mut self, digest: &Digest) -> Option<u64> {
         let id = self.find(digest).filter(|id| self.table[*id].is_present)?;
         let size = self.table[id].size;
         self.change(id, |entry| {
@@ -195,13 +199,13 @@ impl Index {
     }
 
     /// The size of what is here.
-    pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
         let entry = &self.table[self.find(digest)?];
         entry.is_present.then_some(entry.size)
     }
 
     /// Sums over all that is here.
-    pub(super) fn totals(&self) -> Totals {
+    pub fn totals(&self) -> Totals {
         self.totals
     }
 

@@ -8,7 +8,7 @@ use crate::oci::Digest;
 
 impl Index {
     /// Pins `digests`, here or not, and all that they reference, under `name`: in place of what it stood for before.
-    pub(in crate::store) fn pin(&mut self, name: &str, digests: &[Digest]) {
+    pub fn pin(&mut self, name: &str, digests: &[Digest]) {
         let keys = digests.iter().filter_map(Key::of);
         let roots: BTreeSet<_> = keys.map(|key| self.table.entry(&key)).collect();
         for &root in &roots {
@@ -26,7 +26,7 @@ impl Index {
     }
 
     /// Gives up the pins under `name`; whether there were any.
-    pub(in crate::store) fn unpin(&mut self, name: &str) -> bool {
+    pub fn unpin(&mut self, name: &str) -> bool {
         let Some(roots) = self.pins.remove(name) else {
             return false;
         };

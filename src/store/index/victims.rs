@@ -7,12 +7,7 @@ impl Index {
     /// What to evict at the time `now` (Unix seconds) so that `need` bytes become free, with sizes: the lowest in the
     /// order first. Less than `need` when there is no more that may go. Never what is pinned or being read, nor what
     /// was used within the last `min_age` seconds.
-    pub(in crate::store) fn victims(
-        &self,
-        need: u64,
-        now: u64,
-        min_age: u64,
-    ) -> Vec<(Digest, u64)> {
+    pub fn victims(&self, need: u64, now: u64, min_age: u64) -> Vec<(Digest, u64)> {
         let youngest = seconds(now.saturating_sub(min_age));
         let (mut found, mut freed) = (Vec::new(), 0_u64);
         for &(_, id) in &self.order {
