@@ -3,6 +3,8 @@
 //! A case returns its failure instead of panicking, so that the suite itself can be tested on stores that
 //! fail ([`faulty`](super::faulty)): a case that cannot fail would be a defect.
 
+#[cfg(test)]
+mod faults;
 mod fills;
 mod retention;
 mod room;

@@ -34,8 +34,8 @@ fn bytes_of(files: &[PathBuf]) -> u64 {
 
 /// Looks at what a life left that said `said`, then goes on with it.
 pub(crate) fn check(root: &Path, said: &str) -> Outcome {
-    let fills = files_below(&root.join("fills"));
-    let parts: Vec<_> = fills
+    let parts = files_below(&root.join("fills"));
+    let parts: Vec<_> = parts
         .into_iter()
         .filter(|it| it.extension().is_some_and(|it| it == "part"))
         .collect();

@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
     ("right_content_is_verified", Limits::default, right_content),
 ];
 
-fn key(repository: &str, tag: &str) -> Result<RecordKey, Box<dyn Error>> {
+pub(super) fn key(repository: &str, tag: &str) -> Result<RecordKey, Box<dyn Error>> {
     Ok(RecordKey {
         origin: origin("docker.io", repository)?,
         tag: tag.parse()?,

@@ -326,10 +326,8 @@ fn fills_at_once(store: &dyn Store) -> Outcome {
         let threads: Vec<_> = (0..THREADS)
             .map(|it| scope.spawn(move || run(it)))
             .collect();
-        let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        ended
-            .filter_map(|ended| ended.unwrap_or(Ok(())).err())
-            .next()
+        let mut ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended.find_map(|ended| ended.unwrap_or(Ok(())).err())
     });
     ensure(failed.is_none(), &failed.unwrap_or_default())?;
     let usage = store.usage();

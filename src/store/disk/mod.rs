@@ -29,6 +29,8 @@ mod partial;
 mod retention;
 mod rows;
 mod scan;
+#[cfg(test)]
+mod scans;
 mod scrub;
 mod space;
 #[cfg(test)]
@@ -125,13 +127,11 @@ impl DiskStore {
     }
 
     /// A lease on the content of `digest`, whose file is `size` bytes long; `None` when it should have another size.
-    fn lease(&self, digest: &Digest, size: u64) -> Option<Option<Lease>> {
+    fn lease(&self, digest: &Digest, size: u64) -> Option<Lease> {
         let mut room = self.space.room.lock();
         let is_right = room.index.size(digest).is_none_or(|known| known == size);
-        is_right.then(|| {
-            let id = room.index.read(digest);
-            id.map(|id| Lease::of(&self.space.room, id))
-        })
+        let id = is_right.then(|| room.index.read(digest)).flatten()?;
+        Some(Lease::of(&self.space.room, id))
     }
 
     /// Reads from the catalog what must be known at once: the pins and the sums.
@@ -172,7 +172,7 @@ impl Contents for DiskStore {
                     return Ok(None);
                 };
                 let source = Source::file(Arc::new(file));
-                Ok(Some(Content::new(source, size, lease)))
+                Ok(Some(Content::new(source, size, Some(lease))))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let known = self.space.room.lock().index.size(digest);

@@ -49,7 +49,7 @@ impl DiskStore {
             Ok(true) => self.space.room.lock().known(Known::Noted),
             Ok(false) => return Ok(false),
             Err(error) => {
-                tracing::warn!(%error, "what was noted of content is not known; it is looked at anew")
+                tracing::warn!(%error, "what was noted of content is not known; it is looked at anew");
             }
         }
         for (algorithm, shard) in self.space.layout.shards() {
@@ -90,7 +90,8 @@ impl DiskStore {
             return Ok(());
         }
         let size = metadata.len();
-        match self.space.room.lock().index.seen(digest, size) {
+        let seen = self.space.room.lock().index.seen(digest, size);
+        match seen {
             Some(true) => return Ok(()),
             Some(false) => {
                 tracing::error!(%digest, "content has changed its size; set aside");

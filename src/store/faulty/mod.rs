@@ -17,6 +17,10 @@ pub(crate) enum Fault {
     None,
     /// The operation with this number, counted from 1, fails as a broken disk would.
     FailsAt(u64),
+    /// The same, in this way.
+    FailsSo(u64, StoreErrorKind),
+    /// The operation with this number, if it is a write, takes half of its bytes and says that the disk is full.
+    CutsShort(u64),
     /// From the operation with this number on, every one that needs room on the disk fails in this way: begin, write,
     /// checkpoint, commit, what changes the catalog, and the probe. Reads go on, and so does what only removes.
     FailsFrom(u64, StoreErrorKind),
@@ -55,10 +59,11 @@ impl Count {
     /// Counts an operation that reads or removes.
     fn step(&self, operation: &'static str) -> Result<(), StoreError> {
         let nth = self.next();
-        if self.fault == Fault::FailsAt(nth) {
-            return Err(injected(nth, operation, StoreErrorKind::Io));
+        match self.fault {
+            Fault::FailsAt(at) if at == nth => Err(injected(nth, operation, StoreErrorKind::Io)),
+            Fault::FailsSo(at, kind) if at == nth => Err(injected(nth, operation, kind)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts an operation that needs room on the disk.
@@ -66,6 +71,7 @@ impl Count {
         let nth = self.next();
         let trouble = match self.fault {
             Fault::FailsAt(at) if at == nth => Some(StoreErrorKind::Io),
+            Fault::FailsSo(at, kind) if at == nth => Some(kind),
             Fault::FailsFrom(from, kind) if from <= nth => Some(kind),
             _ => None,
         };
@@ -87,6 +93,11 @@ impl<S: Store> Faulty<S> {
                 operations: Arc::default(),
             },
         }
+    }
+
+    /// What is behind the fault.
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
     }
 
     /// How many operations were asked for so far.
@@ -193,6 +204,11 @@ struct FaultyPartial {
 impl Partial for FaultyPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.count.write("write")?;
+        let nth = self.count.operations.load(Ordering::SeqCst);
+        if self.count.fault == Fault::CutsShort(nth) {
+            self.inner.write_at(offset, &bytes[..bytes.len() / 2])?;
+            return Err(injected(nth, "write", StoreErrorKind::Full));
+        }
         if self.count.fault == Fault::FlipsABit && !bytes.is_empty() {
             let mut flipped = bytes.to_vec();
             flipped[0] ^= 1;

@@ -12,6 +12,10 @@ pub(in crate::store) type Id = u32;
 
 /// What is known of one digest that is here, or that something here speaks of.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and there are a million of them"
+)]
 pub(super) struct Entry {
     pub(super) key: Key,
     /// Bytes; 0 when it is absent.
