@@ -252,7 +252,6 @@ fn main() {
         ("frequency 6h", Policy::Frequency { half_life: 21_600 }),
         ("frequency 1d", Policy::Frequency { half_life: 86_400 }),
         ("frequency 3d", Policy::Frequency { half_life: 259_200 }),
-        ("frequency 7d", Policy::Frequency { half_life: 604_800 }),
     ];
     let shares = [1, 2, 4, 8, 16];
     print!("{:<14}", "");

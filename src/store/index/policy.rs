@@ -2,10 +2,9 @@
 
 /// An order of eviction. Whatever it is, a use of a manifest counts as one of all that it references: clients skip the
 /// blobs that they have already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Least recently used first.
-    #[default]
     Recency,
     /// Often and lately used stays: each use counts, half as much after every `half_life` (LRFU; Lee and others, 2001).
     /// Content that was used 2^n times within a short while outlives content used once by n half-lives.
@@ -13,6 +12,21 @@ pub enum Policy {
         /// Seconds after which a use counts half.
         half_life: u32,
     },
+}
+
+/// Six hours, in seconds.
+const HALF_LIFE: u32 = 21_600;
+
+impl Default for Policy {
+    /// Frequency, by a half-life of six hours: on the trace of `benches/eviction.rs` it is nowhere worse than recency, and
+    /// hits by three points of a hundred more where room is shortest (83.0 to 80.1 percent with room for 1 percent of
+    /// all). A day is better with room for 4 percent (97.1 to 95.7), and loses nearly all of it with less; three days and more lose to
+    /// recency.
+    fn default() -> Self {
+        Self::Frequency {
+            half_life: HALF_LIFE,
+        }
+    }
 }
 
 impl Policy {

@@ -11,6 +11,8 @@ mod fills;
 mod lease;
 mod limits;
 mod reservation;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
