@@ -102,8 +102,8 @@ fn what_others_take_faster_than_it_is_freed_does_not_cost_all_that_is_kept() {
     let mut disk = Disk::new(100, 0);
     disk.is_greedy = true;
     let fill = Reservation::open(&disk.room, &digest(11), 0);
-    let full = fill.reserve(&disk, 20).err().unwrap();
-    assert_eq!(full.kind(), StoreErrorKind::Full);
+    let refused = fill.reserve(&disk, 20).err().unwrap();
+    assert_eq!(refused.kind(), StoreErrorKind::Full);
     assert!(disk.count() >= 6, "{} are left", disk.count());
     assert_eq!(disk.room.lock().usage().reserved_bytes, 0);
 }
