@@ -35,7 +35,7 @@ use crate::server::{
     ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces, RateLimited, RegistryApi,
     ServeError, ServerMetrics,
 };
-use crate::store::{DiskStore, StoreError};
+use crate::store::{DiskStore, Limits, StoreError};
 use crate::upstream::{
     BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
     Settings, Timeouts,
@@ -118,7 +118,10 @@ impl App {
             .enable_all()
             .build()?;
 
-        let store = Arc::new(DiskStore::open(&config.store().path)?);
+        let store = Arc::new(DiskStore::open(
+            &config.store().path,
+            Limits::of(config.store().capacity.as_u64()),
+        )?);
         let mirror = Mirror::new(Parts {
             upstreams: upstreams(config, &metrics)?,
             store,

@@ -67,6 +67,11 @@ impl Accepts {
     pub fn bits(self) -> u8 {
         self.0
     }
+
+    /// The set with that number.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
 }
 
 /// The bit of one media range; 0 for one that says nothing here.

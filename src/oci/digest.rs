@@ -104,7 +104,7 @@ impl Digest {
     }
 
     /// The digest a hash function came to.
-    pub(super) fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
+    pub(crate) fn from_hash(algorithm: &str, hash: &[u8]) -> Self {
         Self(format!("{algorithm}:{}", hex::encode(hash)).into())
     }
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::oci::{ByteRange, Digest, Verifier};
 use crate::server::{Body, Door, DoorLimits, Handler, Peer, Refusal, Sent};
-use crate::store::{Content, Contents, DiskStore, MemoryStore};
+use crate::store::{Content, Contents, DiskStore, Limits, MemoryStore};
 
 /// A response whose body is a range of `bytes`, as content.
 pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<Body> {
@@ -28,7 +28,10 @@ pub(crate) fn content_response(bytes: &[u8], start: u64, end: u64) -> Response<B
 /// `bytes` as content in a folder of their own.
 pub(crate) fn content_on_disk(bytes: &[u8]) -> (TempDir, Content) {
     let folder = TempDir::new().unwrap();
-    let content = content_in(&DiskStore::open(folder.path()).unwrap(), bytes);
+    let content = content_in(
+        &DiskStore::open(folder.path(), Limits::of(1 << 30)).unwrap(),
+        bytes,
+    );
     (folder, content)
 }
 

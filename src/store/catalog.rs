@@ -84,4 +84,19 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Remembers, durably, whether upstream shows this repository to those who show no credentials.
     fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError>;
+    /// The tags of `origin` that have a record, sorted, at most `limit` of those after `after`.
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError>;
+
+    /// The repositories of `upstream` that have a record or a link, sorted, at most `limit` of those after `after`.
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError>;
 }

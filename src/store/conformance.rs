@@ -3,7 +3,11 @@
 //! A case returns its failure instead of panicking, so that the suite itself can be tested on stores that
 //! fail ([`faulty`](super::faulty)): a case that cannot fail would be a defect.
 
+#[cfg(test)]
+mod faults;
 mod fills;
+mod retention;
+mod room;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,7 +15,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Content, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError, StoreErrorKind,
+    Content, Limits, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError,
+    StoreErrorKind,
 };
 use crate::oci::{Accepts, Digest, MediaType, Verified, Verifier};
 
@@ -57,6 +62,18 @@ pub(crate) fn failures(store: &dyn Store) -> Vec<String> {
     cases
         .filter_map(|(name, case)| case(store).err().map(|why| format!("{name}: {why}")))
         .collect()
+}
+
+/// Runs every case that needs an empty store, each on one of its own, which `make` makes; the names and reasons of those
+/// that failed.
+pub(crate) fn failures_of(make: &dyn Fn(Limits) -> Box<dyn Store>) -> Vec<String> {
+    let cases = room::CASES.iter().chain(retention::CASES);
+    let failed = cases.filter_map(|(name, limits, case)| {
+        let store = make(limits());
+        let why = case(&*store).err()?;
+        Some(format!("{name}: {why}"))
+    });
+    failed.collect()
 }
 
 fn ensure(holds: bool, what: &str) -> Outcome {
@@ -339,74 +356,4 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
     Ok(())
 }
 
-mod tests {
-    use super::super::faulty::{Fault, Faulty};
-    use super::super::{Catalog, Contents, DiskStore, MemoryStore};
-    use super::*;
-
-    #[test]
-    fn the_memory_store_conforms() {
-        assert_eq!(failures(&MemoryStore::default()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn the_disk_store_conforms() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = DiskStore::open(folder.path()).unwrap();
-        assert_eq!(failures(&store), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_failure_of_any_operation_fails_the_suite() {
-        let clean = Faulty::new(MemoryStore::default(), Fault::None);
-        assert_eq!(failures(&clean), Vec::<String>::new());
-        let operations = clean.operations();
-        assert!(
-            operations > 50,
-            "the suite exercises the store: {operations}"
-        );
-        for nth in 1..=operations {
-            let faulty = Faulty::new(MemoryStore::default(), Fault::FailsAt(nth));
-            assert_eq!(
-                failures(&faulty).len(),
-                1,
-                "operation {nth} failed unseen or twice"
-            );
-        }
-    }
-
-    #[test]
-    fn a_store_that_lies_fails_the_suite() {
-        for lie in [
-            Fault::LosesCommits,
-            Fault::LosesCheckpoints,
-            Fault::KeepsFills,
-            Fault::FlipsABit,
-            Fault::LosesRecords,
-            Fault::LinksAll,
-        ] {
-            let faulty = Faulty::new(MemoryStore::default(), lie);
-            assert_ne!(failures(&faulty), Vec::<String>::new(), "{lie:?}");
-        }
-    }
-
-    #[test]
-    fn a_store_that_takes_no_more_bytes_still_gives_and_removes() {
-        let kind = StoreErrorKind::Full;
-        // Begin, write, checkpoint; begin, write, commit.
-        let store = Faulty::new(MemoryStore::default(), Fault::FailsFrom(7, kind));
-        let (digest, left) = fills::leave(&store, b"before the disk was full").unwrap();
-        let kept = keep(&store, b"kept before the disk was full").unwrap();
-        for trouble in [
-            store.begin(&digest).err(),
-            store.probe().err(),
-            store.link(&[left.link]).err(),
-        ] {
-            assert_eq!(trouble.unwrap().kind(), kind);
-        }
-        assert!(store.open(&kept).unwrap().is_some());
-        assert_eq!(store.unfinished().unwrap().len(), 1);
-        store.drop_unfinished(&digest).unwrap();
-        assert_eq!(store.unfinished().unwrap().len(), 0);
-    }
-}
+mod tests;

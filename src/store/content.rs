@@ -9,6 +9,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
+use super::room::Lease;
+
 /// Readable bytes without a promise about them: the file of content, or of a fill.
 ///
 /// Cheap to clone; the bytes stay readable as long as one clone lives, also after an unlink.
@@ -87,16 +89,23 @@ impl Source {
     }
 }
 
-/// Verified bytes, open for reading: complete, never rewritten (invariant 1).
+/// Verified bytes, open for reading: complete, never rewritten (invariant 1). While it lives, in any clone, its file is
+/// not evicted (invariant 12).
 #[derive(Clone)]
 pub struct Content {
     source: Source,
     size: u64,
+    /// Absent for content that is not the store's any more.
+    _lease: Option<Arc<Lease>>,
 }
 
 impl Content {
-    pub(super) fn new(source: Source, size: u64) -> Self {
-        Self { source, size }
+    pub(super) fn new(source: Source, size: u64, lease: Option<Lease>) -> Self {
+        Self {
+            source,
+            size,
+            _lease: lease.map(Arc::new),
+        }
     }
 
     /// The size in bytes.

@@ -7,8 +7,12 @@ use std::sync::Arc;
 /// What a failure of the store means to those above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// No space or no quota left.
+    /// No space or no quota left, or no more room within the capacity: not now.
     Full,
+    /// Larger than the capacity: never.
+    TooLarge,
+    /// It is not known yet what is here.
+    Unready,
     /// The file system does not take writes.
     ReadOnly,
     /// Another process holds this data folder.

@@ -1,12 +1,15 @@
-//! Content, fills' files, records and links. Disk only; no network, no async, no clock.
+//! Content, fills' files, records and links, and the room for them. Disk only; no network, no async, no clock.
 //!
-//! Two seams, each with a twin in memory and one conformance suite (`conformance`) for all:
+//! Three seams, each with a twin in memory and one conformance suite (`conformance`) for all:
 //!
 //! - [`Contents`]: bytes named by digest. [`Partial`] is the only handle to unverified bytes, and
 //!   [`Partial::commit`] the only door to visible content; it asks for [`Verified`](crate::oci::Verified), which nothing
 //!   but a matching digest can make.
 //! - [`Catalog`]: what is known *about* content: [`Record`]s (tag to digest) and [`Link`]s
 //!   (a repository has shown a digest). It may be lost: bytes never depend on it.
+//! - [`Retention`]: what stays and what goes, within [`Limits`]: uses, pins, eviction, garbage. A fill
+//!   [reserves](Partial::reserve) its room before it takes it; what must go for that goes by the
+//!   order of the [`Policy`], along the graph of who references whom.
 //!
 //! Every call may block on the disk; who calls chooses the thread. Only [`Source::try_read_at`] never
 //! waits, for the threads that serve.
@@ -17,21 +20,32 @@ pub(crate) mod conformance;
 mod content;
 mod disk;
 mod error;
+mod examine;
 #[cfg(test)]
 pub(crate) mod faulty;
+mod index;
 mod memory;
 mod partial;
 mod progress;
+mod retention;
+mod room;
+mod verdict;
 
 use crate::oci::Digest;
 
 pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
-pub use disk::DiskStore;
+pub use disk::{DiskStore, Scrub};
 pub use error::{StoreError, StoreErrorKind};
+pub use index::{Index, Policy, Totals};
 pub use memory::MemoryStore;
 pub use partial::Partial;
 pub use progress::{Begun, Progress, Unfinished};
+pub use retention::{
+    Amount, Evicted, Explained, Garbage, Listed, Pin, Reason, Retention, Usage, Why,
+};
+pub use room::Limits;
+pub use verdict::Verdict;
 
 /// Verified, immutable bytes by digest, and the files of fills that have not come to their end.
 pub trait Contents: Send + Sync + 'static {
@@ -60,7 +74,7 @@ pub trait Contents: Send + Sync + 'static {
     fn probe(&self) -> Result<(), StoreError>;
 }
 
-/// Both seams in one value, as the engine holds it.
-pub trait Store: Contents + Catalog {}
+/// All seams in one value, as the engine holds it.
+pub trait Store: Contents + Catalog + Retention {}
 
-impl<T: Contents + Catalog> Store for T {}
+impl<T: Contents + Catalog + Retention> Store for T {}

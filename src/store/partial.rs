@@ -25,9 +25,12 @@ pub trait Partial: Send + Sync {
         Ok(())
     }
 
-    /// Whether there seems to be room for `bytes` more: told before they are asked for, so that what cannot be kept is
-    /// not begun. No promise: others write, too.
-    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError>;
+    /// Reserves room for the whole of `size` bytes before they are asked for, so that what cannot be kept is not begun:
+    /// evicts what must go for that. What is written without it is reserved as it is written, as far as there is room.
+    ///
+    /// The reservation holds until commit, discard or drop. Fails with [`StoreErrorKind::TooLarge`] when there can never
+    /// be as much room, and with [`StoreErrorKind::Full`] when not enough may go now.
+    fn reserve(&self, size: u64) -> Result<(), StoreError>;
 
     /// The bytes written so far. Stays readable after commit, discard and drop.
     fn source(&self) -> Source;

@@ -123,7 +123,11 @@ async fn a_disk_that_breaks_is_passed_by_and_used_again_when_it_works() {
     };
     let disk = BreakableDisk::new().await;
     let mirror = disk.under(Plan::of(&upstream.tap)).start().await;
-    right(&mirror, before).await;
+    // Its answer ends before it is committed.
+    until("the first is kept", PATIENCE, async || {
+        right(&mirror, before).await.contains("; hit")
+    })
+    .await;
     let gate = upstream.tap.on(&midway.path).gate_at(MIB as u64);
     let download = open(mirror.address, &midway.path).await;
     gate.reached().await;

@@ -151,7 +151,7 @@ impl Fetch {
         }
         if let (None, Some(size)) = (part, body.size) {
             // Before the answer's head is written: it tells that nothing is kept.
-            self.work.partial().has_room_for(size)?;
+            self.work.partial().reserve(size)?;
         }
         self.land(&body, part)?;
         if std::mem::take(&mut self.broken_off) {

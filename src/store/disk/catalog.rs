@@ -14,15 +14,15 @@ use super::database::Reopening;
 use crate::oci::Accepts;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
-const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
-const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
+pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
+pub(super) const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
 const PUBLIC: TableDefinition<'_, &str, ()> = TableDefinition::new("public-v1");
 
 /// How many known links are kept in memory, so that a hit asks no table (about 200 bytes each).
 const LINKS_IN_MEMORY: u64 = 100_000;
 
 pub(super) struct DiskCatalog {
-    database: Reopening,
+    pub(super) database: Reopening,
     /// Links known to be in the table: only positive answers, so it can never be stale.
     known: Cache<String, ()>,
 }
@@ -163,7 +163,8 @@ impl DiskCatalog {
         })
     }
 
-    fn change(
+    /// Changes tables in one step, durably.
+    pub(super) fn change(
         &self,
         apply: impl Fn(&redb::WriteTransaction) -> Result<(), Error>,
     ) -> Result<(), StoreError> {
@@ -178,7 +179,7 @@ impl DiskCatalog {
     }
 }
 
-fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
+pub(super) fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
     StoreError::new(
         StoreErrorKind::Io,
         operation,
@@ -187,7 +188,7 @@ fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError 
     )
 }
 
-fn prefix(origin: &Origin) -> String {
+pub(super) fn prefix(origin: &Origin) -> String {
     format!("{}\0{}\0", origin.upstream, origin.repository)
 }
 
@@ -206,4 +207,38 @@ fn link_key(link: &Link) -> String {
         Role::Manifest => "manifest",
     };
     format!("{}{role}\0{}", prefix(&link.origin), link.digest)
+}
+
+/// The key that [`record_key`] wrote.
+pub(super) fn parse_record_key(text: &str) -> Option<RecordKey> {
+    let mut parts = text.split('\0');
+    Some(RecordKey {
+        origin: parse_origin(&mut parts)?,
+        tag: parts.next()?.parse().ok()?,
+        accepts: match parts.next() {
+            None => Accepts::MODERN,
+            Some(bits) => Accepts::from_bits(u8::from_str_radix(bits, 16).ok()?),
+        },
+    })
+}
+
+/// The link whose key [`link_key`] wrote.
+pub(super) fn parse_link(text: &str) -> Option<Link> {
+    let mut parts = text.split('\0');
+    Some(Link {
+        origin: parse_origin(&mut parts)?,
+        role: match parts.next()? {
+            "blob" => Role::Blob,
+            "manifest" => Role::Manifest,
+            _ => return None,
+        },
+        digest: parts.next()?.parse().ok()?,
+    })
+}
+
+fn parse_origin<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Origin> {
+    Some(Origin {
+        upstream: parts.next()?.into(),
+        repository: parts.next()?.parse().ok()?,
+    })
 }

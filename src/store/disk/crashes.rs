@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::DiskStore;
 use crate::oci::{ByteRange, Digest, RangeSet, Verifier};
-use crate::store::{Begun, Contents, Link, Origin, Progress, Role};
+use crate::store::{Begun, Contents, Limits, Link, Origin, Progress, Role};
 
 const BYTES: &[u8] = b"taken up after a crash";
 const SIZE: u64 = BYTES.len() as u64;
@@ -102,12 +102,12 @@ fn recover(files: &[(&str, &[u8])], expected: Option<&[(u64, u64)]>) {
     let folder = left(files);
     let root = folder.path();
     let expected = expected.map(progress);
-    drop(DiskStore::open_in(root, NOW).unwrap());
+    drop(DiskStore::open_in(root, NOW, Limits::default()).unwrap());
     if expected.is_none() {
         assert_eq!(fills(root), Vec::<String>::new());
     }
     assert!(!path(root, "new").exists());
-    let store = DiskStore::open_in(root, NOW).unwrap();
+    let store = DiskStore::open_in(root, NOW, Limits::default()).unwrap();
     let listed = store.unfinished().unwrap();
     let listed: Vec<_> = listed.iter().map(|fill| &fill.progress).collect();
     assert_eq!(listed, Vec::from_iter(expected.as_ref()));
@@ -181,7 +181,7 @@ fn a_crash_at_any_step_of_a_commit_leaves_the_content() {
         let content = content.join(&digest().encoded()[..2]);
         fs::create_dir_all(&content).unwrap();
         fs::write(content.join(digest().encoded()), BYTES).unwrap();
-        let store = DiskStore::open_in(folder.path(), NOW).unwrap();
+        let store = DiskStore::open_in(folder.path(), NOW, Limits::default()).unwrap();
         assert!(store.open(&digest()).unwrap().is_some());
         assert_eq!(fills(folder.path()), Vec::<String>::new());
     }
@@ -193,7 +193,7 @@ fn a_killed_process_hands_on_what_it_remembered() {
     let root = folder.path();
     // Killed, killed, powered off, and killed.
     for (boot, present) in [(BEFORE, None), (BEFORE, Some((0, 8))), (NOW, Some((0, 4)))] {
-        let store = DiskStore::open_in(root, boot).unwrap();
+        let store = DiskStore::open_in(root, boot, Limits::default()).unwrap();
         let begun = store.begin(&digest()).unwrap();
         let expected = present.map(|run| progress(&[run]));
         assert_eq!(begun.progress, expected, "{boot}");
@@ -205,7 +205,7 @@ fn a_killed_process_hands_on_what_it_remembered() {
         // A killed process runs no destructor.
         std::mem::forget(begun.partial);
     }
-    let store = DiskStore::open_in(root, NOW).unwrap();
+    let store = DiskStore::open_in(root, NOW, Limits::default()).unwrap();
     finish(&store, root, Some(&progress(&[(0, 8)])));
 }
 
@@ -213,7 +213,7 @@ fn a_killed_process_hands_on_what_it_remembered() {
 fn a_fill_begins_anew_when_its_files_are_taken_away() {
     for gone in [&["part"][..], &["ranges", "synced"]] {
         let folder = left(&[("part", BYTES), ("ranges", &written(NOW, &[(0, 4)]))]);
-        let store = DiskStore::open_in(folder.path(), NOW).unwrap();
+        let store = DiskStore::open_in(folder.path(), NOW, Limits::default()).unwrap();
         for ending in gone {
             let _ = fs::remove_file(path(folder.path(), ending));
         }
@@ -221,7 +221,7 @@ fn a_fill_begins_anew_when_its_files_are_taken_away() {
         finish(&store, folder.path(), None);
     }
     let folder = left(&[("part", BYTES), ("ranges", &written(NOW, &[(0, 4)]))]);
-    let store = DiskStore::open_in(folder.path(), NOW).unwrap();
+    let store = DiskStore::open_in(folder.path(), NOW, Limits::default()).unwrap();
     fs::remove_dir_all(folder.path().join("fills")).unwrap();
     assert!(store.unfinished().unwrap().is_empty());
     store.drop_unfinished(&digest()).unwrap();
@@ -231,7 +231,7 @@ fn a_fill_begins_anew_when_its_files_are_taken_away() {
 #[test]
 fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let folder = left(&[("part", BYTES), ("ranges", &written(NOW, &[(0, 4)]))]);
-    let store = DiskStore::open_in(folder.path(), NOW).unwrap();
+    let store = DiskStore::open_in(folder.path(), NOW, Limits::default()).unwrap();
     let partial = store.begin(&digest()).unwrap().partial;
     let in_the_way = path(folder.path(), "new");
     fs::create_dir(&in_the_way).unwrap();
@@ -257,7 +257,7 @@ fn what_is_no_fills_file_is_left_alone() {
     for name in &foreign {
         fs::write(below.join(name), "precious").unwrap();
     }
-    let store = DiskStore::open_in(folder.path(), NOW).unwrap();
+    let store = DiskStore::open_in(folder.path(), NOW, Limits::default()).unwrap();
     assert!(store.unfinished().unwrap().is_empty());
     assert_eq!(fills(folder.path()).len(), foreign.len());
 }

@@ -15,6 +15,9 @@ use redb::{Database, DatabaseError, Error, StorageError};
 /// of room costs the readers an opening.
 const ROOM: u64 = 1024 * 1024;
 
+/// Bytes of the file that are held in memory: what is asked often is held elsewhere.
+const CACHE: usize = 16 * 1024 * 1024;
+
 pub(super) struct Reopening {
     path: PathBuf,
     /// `None` while it cannot be opened again.
@@ -76,7 +79,8 @@ impl Reopening {
 
 /// redb panics on pages that make no sense: to us that is one more way of being unreadable.
 fn create(path: &Path) -> Result<Database, DatabaseError> {
-    catch_unwind(AssertUnwindSafe(|| Database::create(path))).unwrap_or_else(|_| {
+    let open = || Database::builder().set_cache_size(CACHE).create(path);
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
         let broken = StorageError::Corrupted("redb panicked".to_owned());
         Err(DatabaseError::Storage(broken))
     })

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -86,6 +87,12 @@ impl FillFiles {
         let stamp = |ending| fs::metadata(self.note(ending)).ok()?.modified().ok();
         let newest = stamp(RANGES).max(stamp(SYNCED))?;
         Some(newest.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    }
+
+    /// What the bytes take on the disk: less than the file is long where it has holes.
+    pub(super) fn taken(&self) -> u64 {
+        let metadata = fs::symlink_metadata(&self.part);
+        metadata.map_or(0, |it| it.len().min(it.blocks().saturating_mul(512)))
     }
 
     /// A new, empty file for the bytes, in place of all that was here.

@@ -13,10 +13,11 @@ use crate::store::{StoreError, StoreErrorKind};
 const VERSION: u32 = 1;
 
 /// The names that tell a data folder, even when some are gone.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "VERSION",
     "content",
     "wrong",
+    "evicted",
     "fills",
     "catalog.redb",
     "catalog.redb.broken",
@@ -38,6 +39,7 @@ impl Layout {
             layout.root.clone(),
             layout.fills(),
             layout.root.join("content"),
+            layout.evicted(),
         ] {
             fs::create_dir_all(&folder)
                 .map_err(|error| StoreError::io("make folder", folder.display(), &error))?;
@@ -79,19 +81,35 @@ impl Layout {
             // Never written, or a crash came in between.
             return write_whole(&path, &format!("{VERSION}\n"));
         }
-        if text.trim().parse() == Ok(VERSION) {
-            return Ok(());
+        match text.trim().parse::<u32>() {
+            Ok(VERSION) => Ok(()),
+            // Nothing in an older one is in the way of this one.
+            Ok(older) if older < VERSION => write_whole(&path, &format!("{VERSION}\n")),
+            _ => Err(self.unknown_version(&text)),
         }
+    }
+
+    fn unknown_version(&self, text: &str) -> StoreError {
         let reason = format!(
             "the folder's layout is {:?}, this program knows {VERSION}",
             text.trim()
         );
-        Err(StoreError::new(
-            StoreErrorKind::Version,
-            "use",
-            self.root.display().to_string(),
-            reason,
-        ))
+        let root = self.root.display().to_string();
+        StoreError::new(StoreErrorKind::Version, "use", root, reason)
+    }
+
+    /// The folder as it is, for one who only looks: nothing is made. Another process may hold it.
+    pub(super) fn existing(root: &Path) -> Result<Self, StoreError> {
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        let path = root.join("VERSION");
+        let text = fs::read_to_string(&path)
+            .map_err(|error| StoreError::io("read", path.display(), &error))?;
+        match text.trim().parse::<u32>() {
+            Ok(version) if version <= VERSION => Ok(layout),
+            _ => Err(layout.unknown_version(&text)),
+        }
     }
 
     /// The files of every fill that left any, and of nothing else that may lie there.
@@ -125,6 +143,22 @@ impl Layout {
             .join(encoded)
     }
 
+    /// The folders that content lies in, in order; those of shards that are there.
+    pub(super) fn shards(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let content = self.root.join("content");
+        ["sha256", "sha512"].into_iter().flat_map(move |algorithm| {
+            let folder = content.join(algorithm);
+            let shards = (0..=255_u8).map(move |shard| folder.join(format!("{shard:02x}")));
+            shards.map(move |shard| (algorithm, shard))
+        })
+    }
+
+    /// Whether there is any folder that content could lie in.
+    pub(super) fn is_new(&self) -> bool {
+        let content = fs::read_dir(self.root.join("content"));
+        content.is_ok_and(|mut files| files.next().is_none())
+    }
+
     pub(super) fn wrong(&self, digest: &Digest) -> PathBuf {
         let folder = self.root.join("wrong").join(digest.algorithm_name());
         folder.join(digest.encoded())
@@ -133,6 +167,42 @@ impl Layout {
     /// The files of a fill of `digest`.
     pub(super) fn fill(&self, digest: &Digest) -> FillFiles {
         FillFiles::new(&self.fills().join(digest.algorithm_name()), digest.clone())
+    }
+
+    /// Where content goes that is evicted, until its bytes are gone.
+    pub(super) fn leaving(&self, digest: &Digest) -> PathBuf {
+        let (algorithm, encoded) = (digest.algorithm_name(), digest.encoded());
+        self.evicted().join(format!("{algorithm}-{encoded}"))
+    }
+
+    /// Removes what a process that ended in the midst of an eviction left.
+    pub(super) fn clear_evicted(&self) {
+        for file in fs::read_dir(self.evicted()).into_iter().flatten().flatten() {
+            if let Err(error) = fs::remove_file(file.path()) {
+                tracing::warn!(path = %file.path().display(), %error, "evicted content stays");
+            }
+        }
+    }
+
+    /// Takes content out of sight, to lie where wrong content lies. Gives whether it was there.
+    pub(super) fn set_aside(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let (content, wrong) = (self.content(digest), self.wrong(digest));
+        make_parent(&wrong)?;
+        match fs::rename(&content, &wrong) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("set aside", content.display(), &error)),
+        }
+    }
+
+    /// Bytes that the file system would still take for us; as many as there are when it does not tell.
+    pub(super) fn free(&self) -> u64 {
+        let told = rustix::fs::statvfs(&self.root);
+        told.map_or(u64::MAX, |told| told.f_bavail.saturating_mul(told.f_frsize))
+    }
+
+    fn evicted(&self) -> PathBuf {
+        self.root.join("evicted")
     }
 
     pub(super) fn catalog(&self) -> PathBuf {

@@ -5,16 +5,23 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::fill_files::FillFiles;
 use super::layout::{make_parent, sync_parent};
+use super::space::Space;
 use crate::oci::Verified;
+use crate::store::examine::references;
 use crate::store::partial::{Stage, check_proof};
 use crate::store::progress::check_progress;
+use crate::store::room::Reservation;
 use crate::store::{Begun, Content, Partial, Progress, Source, StoreError};
+
+/// About what a note or a name takes of the disk, in bytes.
+const NOTE: u64 = 4096;
 
 /// `fills/.../<digest>.part` until it is committed to `content/.../<digest>`.
 pub(super) struct DiskPartial {
@@ -23,26 +30,37 @@ pub(super) struct DiskPartial {
     file: Arc<File>,
     content: PathBuf,
     boot: Arc<str>,
+    space: Arc<Space>,
+    reservation: Reservation,
     /// Held while files are renamed or removed, so that a late checkpoint leaves no note behind.
     stage: Mutex<Stage>,
 }
 
 impl DiskPartial {
-    /// Takes up what is left in `files`, or begins anew. `boot` is the one we are in.
+    /// Takes up what is left in `files`, or begins anew. `boot` is the one we are in. The caller holds the lock on
+    /// changes.
     pub(super) fn begin(
         files: FillFiles,
         content: PathBuf,
         boot: Arc<str>,
+        space: Arc<Space>,
     ) -> Result<Begun, StoreError> {
         let (file, stage, progress) = match files.left(&boot) {
             Some((file, progress)) => (file, Stage::Remembered, Some(progress)),
             None => (files.create()?, Stage::New, None),
         };
+        if stage == Stage::New {
+            // The store has no clock, but the file system has.
+            space.room.lock().hear(modified(&file));
+        }
+        let present = progress.as_ref().map_or(0, |it| it.present.len());
         let partial = Self {
+            reservation: Reservation::open(&space.room, files.digest(), present),
             files,
             file: Arc::new(file),
             content,
             boot,
+            space,
             stage: Mutex::new(stage),
         };
         Ok(Begun {
@@ -64,9 +82,15 @@ impl DiskPartial {
 
 impl Partial for DiskPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|error| self.failed("write", &error))
+        let length = bytes.len() as u64;
+        self.reservation.write(&*self.space, length)?;
+        let write = || {
+            self.file
+                .write_all_at(bytes, offset)
+                .map_err(|error| self.failed("write", &error))
+        };
+        let written = self.space.with_room(length, write);
+        written.inspect_err(|_| self.reservation.unwrite(length))
     }
 
     fn write_pieces_at(&self, offset: u64, pieces: &[Bytes]) -> Result<(), StoreError> {
@@ -77,13 +101,8 @@ impl Partial for DiskPartial {
         }
     }
 
-    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
-        let told = rustix::fs::fstatvfs(&self.file);
-        let told = told.map_err(|error| self.failed("stat", &error.into()))?;
-        if told.f_bavail.saturating_mul(told.f_frsize) >= bytes {
-            return Ok(());
-        }
-        Err(self.failed("make room in", &io::ErrorKind::StorageFull.into()))
+    fn reserve(&self, size: u64) -> Result<(), StoreError> {
+        self.reservation.reserve(&*self.space, size)
     }
 
     fn source(&self) -> Source {
@@ -96,7 +115,8 @@ impl Partial for DiskPartial {
         if *stage == Stage::Gone {
             return Ok(());
         }
-        self.files.note_written(progress, &self.boot)?;
+        let note = || self.files.note_written(progress, &self.boot);
+        self.space.with_room(NOTE, note)?;
         *stage = Stage::Remembered;
         if durable {
             // The bytes before the note that vouches for them.
@@ -111,6 +131,7 @@ impl Partial for DiskPartial {
         if *stage != Stage::Gone {
             self.files.remove()?;
             *stage = Stage::Gone;
+            self.reservation.close(None);
         }
         Ok(())
     }
@@ -121,9 +142,16 @@ impl Partial for DiskPartial {
         let size = metadata.map_err(|error| self.failed("stat", &error))?.len();
         check_proof(verified, self.files.digest(), size, *stage)?;
         self.sync()?;
-        make_parent(&self.content)?;
-        fs::rename(self.files.part(), &self.content)
-            .map_err(|error| self.failed("rename", &error))?;
+        // Before it is visible: it may be the first to go.
+        let references = references(&self.source(), size);
+        let now = modified(&self.file);
+        let lease = self.space.with_room(NOTE, || {
+            make_parent(&self.content)?;
+            let _changes = self.space.changes.lock();
+            fs::rename(self.files.part(), &self.content)
+                .map_err(|error| self.failed("rename", &error))?;
+            Ok(self.reservation.admit(size, now, &references))
+        })?;
         // From here the content is visible; a failed sync of the folder costs at most a later miss.
         if *stage == Stage::Remembered {
             // A note without bytes tells nobody anything; the next start drops it.
@@ -131,15 +159,30 @@ impl Partial for DiskPartial {
         }
         *stage = Stage::Gone;
         sync_parent(&self.content)?;
-        Ok(Content::new(self.source(), size))
+        Ok(Content::new(self.source(), size, lease))
     }
 }
 
 impl Drop for DiskPartial {
     fn drop(&mut self) {
-        if *self.stage.get_mut() == Stage::New {
-            // Nobody is left to tell; what stays is dropped by the next start.
-            let _ = self.files.remove();
+        match *self.stage.get_mut() {
+            Stage::New => {
+                // Nobody is left to tell; what stays is dropped by the next start.
+                let _ = self.files.remove();
+            }
+            Stage::Remembered => {
+                let _changes = self.space.changes.lock();
+                // Without notes it was dropped already.
+                self.reservation.close(self.files.touched());
+            }
+            Stage::Gone => {}
         }
     }
+}
+
+/// When the file was last written, in Unix seconds; 0 when that cannot be told.
+fn modified(file: &File) -> u64 {
+    let stamp = file.metadata().and_then(|it| it.modified()).ok();
+    let since = stamp.and_then(|stamp| stamp.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_secs())
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::DiskStore;
 use crate::oci::{Accepts, Digest, MediaType, Verifier};
-use crate::store::{Catalog, Contents, Link, Origin, Record, RecordKey, Role, StoreErrorKind};
+use crate::store::{
+    Catalog, Contents, Limits, Link, Origin, Record, RecordKey, Role, StoreErrorKind,
+};
 
 const BYTES: &[u8] = b"kept across restarts";
 
@@ -61,12 +63,12 @@ fn content_records_and_links_survive_a_restart() {
         role: Role::Blob,
     };
     {
-        let store = DiskStore::open(folder.path()).unwrap();
+        let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
         keep(&store);
         store.put_record(&record_key(), &record).unwrap();
         store.link(std::slice::from_ref(&link)).unwrap();
     }
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     let content = store.open(&Digest::sha256_of(BYTES)).unwrap().unwrap();
     assert_eq!(content.source().read_all(BYTES.len()).unwrap(), BYTES);
     assert_eq!(store.record(&record_key()).unwrap(), Some(record));
@@ -78,14 +80,14 @@ fn a_crash_in_the_midst_of_a_fill_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let digest = Digest::sha256_of(BYTES);
     {
-        let store = DiskStore::open(folder.path()).unwrap();
+        let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
         let partial = store.begin(&digest).unwrap().partial;
         partial.write_at(0, b"half").unwrap();
         // A killed process runs no destructor.
         std::mem::forget(partial);
     }
     assert_eq!(files_below(&folder.path().join("fills")).len(), 1);
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     assert!(store.open(&digest).unwrap().is_none());
     assert_eq!(
         files_below(&folder.path().join("fills")),
@@ -97,7 +99,7 @@ fn a_crash_in_the_midst_of_a_fill_leaves_nothing() {
 #[test]
 fn a_dropped_fill_removes_its_file() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     drop(store.begin(&Digest::sha256_of(BYTES)).unwrap());
     assert_eq!(
         files_below(&folder.path().join("fills")),
@@ -116,14 +118,14 @@ fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
         "catalog.redb",
         "content/sha256",
     ] {
-        keep(&DiskStore::open(root).unwrap());
+        keep(&DiskStore::open(root, Limits::default()).unwrap());
         let path = root.join(gone);
         if path.is_dir() {
             fs::remove_dir_all(&path).unwrap();
         } else {
             fs::remove_file(&path).unwrap();
         }
-        let store = DiskStore::open(root).unwrap();
+        let store = DiskStore::open(root, Limits::default()).unwrap();
         let digest = keep(&store);
         assert!(store.open(&digest).unwrap().is_some(), "{gone}");
         assert!(store.record(&record_key()).unwrap().is_none(), "{gone}");
@@ -133,13 +135,13 @@ fn anything_under_the_data_folder_may_be_deleted_while_stopped() {
 #[test]
 fn an_unreadable_catalog_is_put_aside() {
     let folder = tempfile::tempdir().unwrap();
-    let digest = keep(&DiskStore::open(folder.path()).unwrap());
+    let digest = keep(&DiskStore::open(folder.path(), Limits::default()).unwrap());
     fs::write(
         folder.path().join("catalog.redb"),
         b"not a database at all, but long enough",
     )
     .unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     assert!(store.open(&digest).unwrap().is_some());
     assert!(folder.path().join("catalog.redb.broken").exists());
 }
@@ -147,8 +149,10 @@ fn an_unreadable_catalog_is_put_aside() {
 #[test]
 fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = DiskStore::open(folder.path()).unwrap();
-    let second = DiskStore::open(folder.path()).err().unwrap();
+    let _first = DiskStore::open(folder.path(), Limits::default()).unwrap();
+    let second = DiskStore::open(folder.path(), Limits::default())
+        .err()
+        .unwrap();
     assert_eq!(second.kind(), StoreErrorKind::Locked);
 }
 
@@ -156,7 +160,9 @@ fn a_second_process_is_refused() {
 fn a_newer_layout_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("VERSION"), "2\n").unwrap();
-    let error = DiskStore::open(folder.path()).err().unwrap();
+    let error = DiskStore::open(folder.path(), Limits::default())
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), StoreErrorKind::Version);
     assert!(
         error
@@ -169,7 +175,7 @@ fn a_newer_layout_is_refused_in_words() {
 #[test]
 fn a_digest_that_cannot_be_verified_is_never_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     let digest: Digest = "blake9:abcdef0123456789abcdef0123456789".parse().unwrap();
     assert!(store.open(&digest).unwrap().is_none());
     assert_eq!(
@@ -183,14 +189,14 @@ fn a_digest_that_cannot_be_verified_is_never_kept() {
 fn an_empty_version_is_one_that_was_never_written() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("VERSION"), "").unwrap();
-    let opened = DiskStore::open(folder.path());
+    let opened = DiskStore::open(folder.path(), Limits::default());
     assert!(opened.is_ok(), "{}", opened.err().unwrap());
 }
 
 #[test]
 fn two_probes_at_once_do_not_fail_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
     let failed = std::thread::scope(|scope| {
         let probes: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| (0..2000).find_map(|_| store.probe().err())))
@@ -211,7 +217,7 @@ fn a_store_opens_and_answers_however_its_catalog_is_broken() {
         role: Role::Blob,
     };
     {
-        let store = DiskStore::open(folder.path()).unwrap();
+        let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
         for n in 0..20 {
             let some: Vec<_> = (n * 50..(n + 1) * 50).map(link).collect();
             store.link(&some).unwrap();
@@ -240,7 +246,7 @@ fn a_store_opens_and_answers_however_its_catalog_is_broken() {
             }
         }
         fs::write(&path, &broken).unwrap();
-        let store = DiskStore::open(folder.path()).unwrap();
+        let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
         for n in 0..1000 {
             // What it says may be an error, or that it does not know; never a panic.
             let _ = store.linked(&link(n));
@@ -253,7 +259,9 @@ fn a_store_opens_and_answers_however_its_catalog_is_broken() {
 fn somebody_elses_folder_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.tex"), "precious").unwrap();
-    let error = DiskStore::open(folder.path()).err().unwrap();
+    let error = DiskStore::open(folder.path(), Limits::default())
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("not empty"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -274,7 +282,7 @@ fn any_one_thing_of_ours_tells_a_data_folder() {
         } else {
             fs::write(&path, "").unwrap();
         }
-        let opened = DiskStore::open(folder.path());
+        let opened = DiskStore::open(folder.path(), Limits::default());
         assert!(opened.is_ok(), "{left}: {}", opened.err().unwrap());
     }
 }
@@ -285,7 +293,7 @@ fn only_fills_are_dropped_from_their_folder() {
     let mine = folder.path().join("fills/mine/doc");
     fs::create_dir_all(mine.parent().unwrap()).unwrap();
     fs::write(&mine, "precious").unwrap();
-    DiskStore::open(folder.path()).unwrap();
+    DiskStore::open(folder.path(), Limits::default()).unwrap();
     assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
 }
 
@@ -308,7 +316,7 @@ fn what_is_no_file_in_the_place_of_a_fill_is_not_opened_and_keeps_nobody_from_se
             fs::create_dir_all(&fills).unwrap();
             odd(&path(place));
             fs::write(path(beside), text).unwrap();
-            let store = DiskStore::open(folder.path()).unwrap();
+            let store = DiskStore::open(folder.path(), Limits::default()).unwrap();
             assert!(store.unfinished().unwrap().is_empty());
             assert_eq!(fs::read_to_string(&foreign).unwrap(), "1\n");
             fs::remove_dir_all(&fills).unwrap();

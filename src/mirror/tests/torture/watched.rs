@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::oci::{ByteRange, Digest, RangeSet, Verified};
+use crate::oci::{ByteRange, Digest, RangeSet, Repository, Tag, Verified};
 use crate::store::{
-    Begun, Catalog, Content, Contents, Link, MemoryStore, Origin, Partial, Progress, Record,
-    RecordKey, Source, StoreError, StoreErrorKind, Unfinished,
+    Amount, Begun, Catalog, Content, Contents, Explained, Garbage, Link, Listed, MemoryStore,
+    Origin, Partial, Pin, Progress, Reason, Record, RecordKey, Retention, Source, StoreError,
+    StoreErrorKind, Unfinished, Usage, Verdict,
 };
 
 /// What was seen that must not be.
@@ -136,6 +137,87 @@ impl Catalog for Watched {
         self.life.step()?;
         self.disk.set_public(origin, public)
     }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.disk.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.disk.repositories(upstream, after, limit)
+    }
+}
+
+impl Retention for Watched {
+    fn used(&self, digest: &Digest, now: u64) {
+        self.disk.used(digest, now);
+    }
+
+    fn pin(&self, name: &str, digests: &[Digest]) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.pin(name, digests)
+    }
+
+    fn unpin(&self, name: &str) -> Result<bool, StoreError> {
+        self.life.step()?;
+        self.disk.unpin(name)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.disk.pins()
+    }
+
+    fn relieve(&self, now: u64) -> Amount {
+        self.disk.relieve(now)
+    }
+
+    fn note_uses(&self) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.note_uses()
+    }
+
+    fn usage(&self) -> Usage {
+        self.disk.usage()
+    }
+
+    fn collectable(
+        &self,
+        now: u64,
+        unused_for: u64,
+        max_age: Option<u64>,
+    ) -> Result<Vec<Garbage>, StoreError> {
+        self.disk.collectable(now, unused_for, max_age)
+    }
+
+    fn remove(&self, digests: &[Digest], reason: Reason) -> Result<Amount, StoreError> {
+        self.disk.remove(digests, reason)
+    }
+
+    fn verify(&self, digest: &Digest, pace: &mut dyn FnMut(u64)) -> Result<Verdict, StoreError> {
+        self.disk.verify(digest, pace)
+    }
+
+    fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {
+        self.disk.explain(digest)
+    }
+
+    fn list(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.disk.list(origin, after, limit)
+    }
 }
 
 struct WatchedPartial {
@@ -159,8 +241,8 @@ impl Partial for WatchedPartial {
         self.inner.write_at(offset, bytes)
     }
 
-    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
-        self.inner.has_room_for(bytes)
+    fn reserve(&self, size: u64) -> Result<(), StoreError> {
+        self.inner.reserve(size)
     }
 
     fn source(&self) -> Source {

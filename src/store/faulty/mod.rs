@@ -1,5 +1,7 @@
 //! A store that fails or lies on purpose: for testing the suite, and those above the store.
 
+mod retention;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +9,7 @@ use super::{
     Begun, Catalog, Content, Contents, Link, Origin, Partial, Progress, Record, RecordKey, Source,
     Store, StoreError, StoreErrorKind, Unfinished,
 };
-use crate::oci::{Digest, Verified};
+use crate::oci::{Digest, Repository, Tag, Verified};
 
 /// What is wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,10 @@ pub(crate) enum Fault {
     None,
     /// The operation with this number, counted from 1, fails as a broken disk would.
     FailsAt(u64),
+    /// The same, in this way.
+    FailsSo(u64, StoreErrorKind),
+    /// The operation with this number, if it is a write, takes half of its bytes and says that the disk is full.
+    CutsShort(u64),
     /// From the operation with this number on, every one that needs room on the disk fails in this way: begin, write,
     /// checkpoint, commit, what changes the catalog, and the probe. Reads go on, and so does what only removes.
     FailsFrom(u64, StoreErrorKind),
@@ -53,10 +59,11 @@ impl Count {
     /// Counts an operation that reads or removes.
     fn step(&self, operation: &'static str) -> Result<(), StoreError> {
         let nth = self.next();
-        if self.fault == Fault::FailsAt(nth) {
-            return Err(injected(nth, operation, StoreErrorKind::Io));
+        match self.fault {
+            Fault::FailsAt(at) if at == nth => Err(injected(nth, operation, StoreErrorKind::Io)),
+            Fault::FailsSo(at, kind) if at == nth => Err(injected(nth, operation, kind)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts an operation that needs room on the disk.
@@ -64,6 +71,7 @@ impl Count {
         let nth = self.next();
         let trouble = match self.fault {
             Fault::FailsAt(at) if at == nth => Some(StoreErrorKind::Io),
+            Fault::FailsSo(at, kind) if at == nth => Some(kind),
             Fault::FailsFrom(from, kind) if from <= nth => Some(kind),
             _ => None,
         };
@@ -85,6 +93,11 @@ impl<S: Store> Faulty<S> {
                 operations: Arc::default(),
             },
         }
+    }
+
+    /// What is behind the fault.
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
     }
 
     /// How many operations were asked for so far.
@@ -171,6 +184,26 @@ impl<S: Store> Catalog for Faulty<S> {
         self.count.write("write")?;
         self.inner.set_public(origin, public)
     }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.count.step("list")?;
+        self.inner.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.count.step("list")?;
+        self.inner.repositories(upstream, after, limit)
+    }
 }
 
 struct FaultyPartial {
@@ -181,6 +214,11 @@ struct FaultyPartial {
 impl Partial for FaultyPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.count.write("write")?;
+        let nth = self.count.operations.load(Ordering::SeqCst);
+        if self.count.fault == Fault::CutsShort(nth) {
+            self.inner.write_at(offset, &bytes[..bytes.len() / 2])?;
+            return Err(injected(nth, "write", StoreErrorKind::Full));
+        }
         if self.count.fault == Fault::FlipsABit && !bytes.is_empty() {
             let mut flipped = bytes.to_vec();
             flipped[0] ^= 1;
@@ -189,8 +227,9 @@ impl Partial for FaultyPartial {
         self.inner.write_at(offset, bytes)
     }
 
-    fn has_room_for(&self, bytes: u64) -> Result<(), StoreError> {
-        self.inner.has_room_for(bytes)
+    fn reserve(&self, size: u64) -> Result<(), StoreError> {
+        self.count.step("reserve")?;
+        self.inner.reserve(size)
     }
 
     fn source(&self) -> Source {
@@ -216,7 +255,7 @@ impl Partial for FaultyPartial {
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
         self.count.write("commit")?;
         if self.count.fault == Fault::LosesCommits {
-            return Ok(Content::new(self.source(), verified.size()));
+            return Ok(Content::new(self.source(), verified.size(), None));
         }
         self.inner.commit(verified)
     }
