@@ -4,6 +4,8 @@
 //! reached through a global: two apps live in one process without knowing of each other.
 
 mod admin_door;
+mod store_metrics;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -96,6 +98,8 @@ pub struct App {
     serve_runtime: Runtime,
     /// Runs fills and asks upstreams, so that no thread that serves a hit ever hashes a miss.
     fetch_runtime: Runtime,
+    store: Arc<DiskStore>,
+    verify_rate: Option<u64>,
     clients: Listeners,
     operator: Listeners,
     mirror: Arc<Mirror>,
@@ -118,13 +122,11 @@ impl App {
             .enable_all()
             .build()?;
 
-        let store = Arc::new(DiskStore::open(
-            &config.store().path,
-            Limits::of(config.store().capacity.as_u64()),
-        )?);
+        let store = Arc::new(DiskStore::open(&config.store().path, limits(config))?);
+        store_metrics::register(&metrics, Arc::clone(&store) as _)?;
         let mirror = Mirror::new(Parts {
             upstreams: upstreams(config, &metrics)?,
-            store,
+            store: Arc::clone(&store) as _,
             clock: Arc::new(SystemClock),
             fills: fill_policy(config),
             access: AccessPolicy::default(),
@@ -167,6 +169,8 @@ impl App {
         )?;
 
         Ok(Self {
+            store,
+            verify_rate: config.store().verify_rate.map(|rate| rate.as_u64()),
             serve_runtime,
             fetch_runtime,
             clients,
@@ -195,6 +199,8 @@ impl App {
         H: Future<Output = ()>,
     {
         let Self {
+            store,
+            verify_rate,
             serve_runtime,
             fetch_runtime,
             clients,
@@ -204,7 +210,9 @@ impl App {
             grace,
             ..
         } = self;
+        upkeep::begin(store, verify_rate)?;
         fetch_runtime.spawn(Arc::clone(&mirror).tend_fills());
+        fetch_runtime.spawn(Arc::clone(&mirror).tend_store());
         let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
             let patience = async move {
@@ -226,6 +234,7 @@ impl App {
                 let kept = async {
                     mirror.commits_ended().await;
                     mirror.fills_noted().await;
+                    mirror.uses_noted().await;
                 };
                 if timeout(COMMIT_GRACE, kept).await.is_err() {
                     tracing::warn!("the disk is too slow: not all that was downloaded is kept");
@@ -292,6 +301,18 @@ fn tag_policies(tags: &TagsConfig) -> TagPolicies {
     TagPolicies {
         rules: rules.collect(),
         otherwise: policy(tags.otherwise),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let store = config.store();
+    let min_free = store.min_free.map(|free| free.as_u64());
+    Limits {
+        high: store.high_water.as_f64(),
+        low: store.low_water.as_f64(),
+        min_free: min_free.unwrap_or_else(|| Limits::spare(&store.path)),
+        min_age: store.min_age,
+        ..Limits::of(store.capacity.as_u64())
     }
 }
 

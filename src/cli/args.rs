@@ -26,6 +26,12 @@ pub(super) enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Hash all that is kept, and put aside what is wrong; a mirror may serve from the same folder meanwhile.
+    Verify {
+        /// The config file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Look at a config.
     Config {
         #[command(subcommand)]

@@ -6,6 +6,7 @@ mod demo;
 mod descriptors;
 mod logging;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve { config } => serve::run(&config),
         Command::Demo { once } => demo::run(once),
+        Command::Verify { config } => verify::run(&config),
         Command::Config { command } => match command {
             ConfigCommand::Check { file, config } => {
                 config_check::run(&file.or(config).unwrap_or_default())

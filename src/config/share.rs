@@ -12,6 +12,10 @@ impl Eq for Share {}
 impl Share {
     /// Half.
     pub(super) const HALF: Self = Self(0.5);
+    /// Where eviction begins.
+    pub(super) const HIGH_WATER: Self = Self(0.95);
+    /// Where it ends.
+    pub(super) const LOW_WATER: Self = Self(0.9);
     /// A fifth.
     pub(super) const FIFTH: Self = Self(0.2);
 

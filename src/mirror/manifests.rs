@@ -215,6 +215,7 @@ impl Mirror {
         link: &Link,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         if let Some(value) = self.manifests.get(link) {
+            self.used(&link.digest);
             let outcome = Outcome::Hit;
             return Ok(Answer::new(value, outcome));
         }

@@ -14,6 +14,7 @@
 //! | `signed` | signed schema 1 manifests, which can never be content |
 //! | `question` | else one question to upstream |
 //! | `absent` | what upstream said it does not have |
+//! | `tend` | what the store needs from time to time |
 //! | `listings` | tags and catalog, page by page |
 //! | `referrers` | what refers to a digest, or the fallback tag |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
@@ -36,6 +37,7 @@ mod question;
 mod referrers;
 mod resolve;
 mod signed;
+mod tend;
 #[cfg(test)]
 pub(crate) mod testkit;
 #[cfg(test)]

@@ -89,6 +89,7 @@ impl Mirror {
         if let Some(value) = held
             && self.linked(&link)
         {
+            self.used(digest);
             let outcome = Outcome::Hit;
             return Ok(Answer::new(value, outcome));
         }
@@ -117,6 +118,7 @@ impl Mirror {
         if let Some(content) = self.content(&link.digest)?
             && self.linked(link)
         {
+            self.used(&link.digest);
             return Ok(Answer::new(Blob::Content(content), Outcome::Hit));
         }
         let fetcher = self.fetcher(right, link, feed)?;
@@ -153,6 +155,7 @@ impl Mirror {
                     self.prove(right, link).await?;
                     Outcome::Revalidated
                 };
+                self.used(&link.digest);
                 let value = Blob::Content(content);
                 return Ok(Some(Answer::new(value, outcome)));
             }

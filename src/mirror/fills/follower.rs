@@ -44,7 +44,7 @@ impl Strayed {
     fn because_of(&self, kind: StoreErrorKind) {
         let _ = self.0.set(match kind {
             StoreErrorKind::Full => "store_full",
-            StoreErrorKind::TooLarge => "store_too_large",
+            StoreErrorKind::TooLarge => "too_large",
             StoreErrorKind::ReadOnly => "store_read_only",
             _ => "store_error",
         });

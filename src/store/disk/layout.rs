@@ -201,6 +201,10 @@ impl Layout {
         told.map_or(u64::MAX, |told| told.f_bavail.saturating_mul(told.f_frsize))
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn evicted(&self) -> PathBuf {
         self.root.join("evicted")
     }

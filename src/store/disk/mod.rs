@@ -83,6 +83,11 @@ impl DiskStore {
         Self::open_in(root, &boot, limits)
     }
 
+    /// The data folder.
+    pub fn root(&self) -> &Path {
+        self.space.layout.root()
+    }
+
     /// Opens the data folder in the boot of that name.
     fn open_in(root: &Path, boot: &str, limits: Limits) -> Result<Self, StoreError> {
         let layout = Layout::open(root)?;

@@ -1,5 +1,6 @@
 //! How much may be kept, and how much of the disk is left alone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::store::Policy;
@@ -28,7 +29,22 @@ impl Default for Limits {
     }
 }
 
+/// The most that is left to others where nobody says how much.
+const MOST_SPARE: u64 = 1 << 30;
+
 impl Limits {
+    /// The bytes of the file system under `root`, which need not be there yet, that suit [`Limits::min_free`]: a fiftieth,
+    /// and 1 GiB at most.
+    pub fn spare(root: &Path) -> u64 {
+        let told = root
+            .ancestors()
+            .find_map(|place| rustix::fs::statvfs(place).ok());
+        told.map_or(0, |it| {
+            let size = it.f_blocks.saturating_mul(it.f_frsize);
+            (size / 50).min(MOST_SPARE)
+        })
+    }
+
     /// A bound of `capacity` bytes; relieved from 95 to 90 percent of it.
     pub fn of(capacity: u64) -> Self {
         Self {
