@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
-use crate::admin::AdminApi;
+use crate::admin::{AdminApi, AdminParts, Declared, declare_process};
 use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
 use crate::mirror::{
     FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies, TagPolicy,
@@ -104,6 +104,7 @@ impl App {
     /// Builds a mirror as `config` describes it. Asks no upstream: it starts with no network at all.
     pub fn build(config: &Config) -> Result<Self, AppError> {
         let metrics = MetricRegistry::new();
+        declare_process(&metrics)?;
         let fetch_runtime = Builder::new_multi_thread()
             .worker_threads(fetch_threads())
             .thread_name("fetch")
@@ -124,11 +125,12 @@ impl App {
             metrics: MirrorMetrics::new(&metrics)?,
         });
 
+        let names = config.upstreams().iter().map(|it| it.name.as_str());
         let mut clients = Listeners::default();
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
-            ServerMetrics::new(&metrics)?,
+            ServerMetrics::new(&metrics)?.with_upstreams(names),
             config.fills().answer_within,
         ));
         let limits = DoorLimits {
@@ -142,12 +144,15 @@ impl App {
         }
         let mut operator = Listeners::default();
         let ending = watch::Sender::new(false);
-        let admin_api = AdminApi::new(
-            Arc::clone(&mirror),
+        let token = config.admin().token.as_ref();
+        let admin_api = AdminApi::new(AdminParts {
+            mirror: Arc::clone(&mirror),
             metrics,
-            config.offline(),
-            ending.subscribe(),
-        );
+            offline: config.offline(),
+            ending: ending.subscribe(),
+            token: token.map(|token| token.expose().to_owned()),
+            upstreams: config.upstreams().iter().map(declared).collect(),
+        });
         let limits = DoorLimits {
             connections: ADMIN_CONNECTIONS,
             ..DoorLimits::default()
@@ -306,6 +311,22 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
         },
         realms: upstream.realms.clone(),
         private_redirects: Some(upstream.private_redirects),
+    }
+}
+
+/// An upstream as the operator names it.
+fn declared(upstream: &UpstreamConfig) -> Declared {
+    let host = upstream.url.host_str().unwrap_or_default();
+    let port = upstream.url.port().map(|port| format!(":{port}"));
+    Declared {
+        name: upstream.name.as_str().into(),
+        aliases: upstream
+            .aliases
+            .iter()
+            .map(|it| it.as_str().to_owned())
+            .collect(),
+        is_default: upstream.is_default,
+        host: format!("{host}{}", port.unwrap_or_default()),
     }
 }
 

@@ -31,6 +31,7 @@ mod server;
 mod setting;
 mod share;
 mod store;
+mod token;
 mod upstream;
 mod upstream_name;
 mod upstreams;

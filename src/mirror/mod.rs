@@ -14,6 +14,8 @@
 //! | `absent` | what upstream said it does not have |
 //! | `listings` | tags and catalog, page by page |
 //! | `referrers` | what refers to a digest, or the fallback tag |
+//! | `overview` | what the operator is shown of the work |
+//! | `keeping` | what the operator does with what is kept |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
@@ -24,11 +26,13 @@ mod error;
 mod fills;
 mod flight;
 mod freshness;
+mod keeping;
 mod listings;
 mod manifests;
 mod metrics;
 mod obtain;
 mod outcome;
+mod overview;
 mod question;
 mod referrers;
 mod resolve;
@@ -48,6 +52,7 @@ use self::absent::Absent;
 use self::fills::{Fills, Lanes};
 use self::flight::Flights;
 use self::listings::{Kept, Page};
+use self::metrics::LaneGauges;
 use self::question::Resolved;
 use crate::oci::Digest;
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
@@ -55,12 +60,17 @@ use crate::upstream::Registry;
 
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
+pub use fills::{FillError, FillPolicy, FillSeen, Follower, Joined, Measures, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
+pub use keeping::{
+    Collected, ContentKept, Explained, Garbage, KeepingError, KeptPage, Pin, Purged, RecordKept,
+    Refreshed, RepositoryKept, TagKept,
+};
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
 pub use obtain::Blob;
 pub use outcome::{Outcome, Who};
+pub use overview::UpstreamSeen;
 
 /// Manifests held in memory, in bytes.
 const MANIFESTS_IN_MEMORY: u64 = 8 * 1024 * 1024;
@@ -123,14 +133,14 @@ struct Way {
     eager: bool,
 }
 
-impl From<Upstream> for Way {
-    fn from(upstream: Upstream) -> Self {
+impl Way {
+    fn new(upstream: Upstream, gauges: LaneGauges) -> Self {
         let ahead = upstream.eager_downloads;
         Self {
             registry: upstream.registry,
             tags: upstream.tags,
             // Without its own, what goes on alone has one lane still.
-            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1))),
+            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1), gauges)),
             eager: ahead > 0,
         }
     }
@@ -158,10 +168,11 @@ pub struct Mirror {
 impl Mirror {
     /// Puts the engine together. It asks nothing of anybody yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        // There from the start: a counter that appears with its first event hides that one from `increase()`.
-        for name in parts.upstreams.keys() {
-            parts.metrics.mismatches.with_label_values(&[&**name]);
-        }
+        let ways = parts.upstreams.into_iter().map(|(name, upstream)| {
+            let gauges = parts.metrics.begin(&name, upstream.downloads);
+            (name, Way::new(upstream, gauges))
+        });
+        let upstreams = ways.collect();
         Arc::new(Self {
             proofs: Flights::new(parts.fetch_runtime.clone()),
             listings: Flights::new(parts.fetch_runtime.clone()),
@@ -177,11 +188,7 @@ impl Mirror {
                 .max_capacity(MANIFESTS_IN_MEMORY)
                 .weigher(|_, manifest: &HeldManifest| manifest.weight())
                 .build(),
-            upstreams: parts
-                .upstreams
-                .into_iter()
-                .map(|(name, upstream)| (name, upstream.into()))
-                .collect(),
+            upstreams,
             store: parts.store,
             absent: Absent::new(Arc::clone(&parts.clock)),
             clock: parts.clock,

@@ -27,6 +27,7 @@ pub(in crate::mirror) struct Fill {
     work: Mutex<Option<SharedWork>>,
     /// Stops the fetches.
     over: watch::Sender<bool>,
+    began: Instant,
 }
 
 /// What is to be done next for a fill.
@@ -54,6 +55,7 @@ impl Fill {
             state,
             work: Mutex::new(None),
             over: watch::Sender::new(false),
+            began: Instant::now(),
         }
     }
 
@@ -64,6 +66,10 @@ impl Fill {
     /// Under whose right, and as what, the bytes are asked for.
     pub(in crate::mirror) fn link(&self) -> &Link {
         &self.fetcher.link
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) fn fetcher(&self) -> &Fetcher {
