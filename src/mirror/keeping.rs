@@ -8,6 +8,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use super::fills::Feed;
 use super::freshness::{Freshness, freshness};
 use super::{Mirror, MirrorError};
 use crate::oci::{Accepts, Digest, Reference, Tag};
@@ -118,15 +119,19 @@ impl Mirror {
         Err(KeepingError::NotAvailable("pinning"))
     }
 
-    /// Keeps what a reference means now, with all that it references, until the pin `name` is taken away. One name
-    /// may pin several.
+    /// Keeps what the references mean now, with all that they reference, until the pin `name` is taken away: all of them
+    /// or none. What is pinned by the name already stays.
+    ///
+    /// # Errors
+    /// [`KeepingError::NotHere`] for a tag that is not known.
     pub fn pin(
         &self,
         _name: &str,
-        origin: &Origin,
-        _reference: &Reference,
+        references: &[(Origin, Reference)],
     ) -> Result<Pin, KeepingError> {
-        self.declared(&origin.upstream)?;
+        for (origin, _) in references {
+            self.declared(&origin.upstream)?;
+        }
         Err(KeepingError::NotAvailable("pinning"))
     }
 
@@ -177,6 +182,8 @@ impl Mirror {
         let (question, _) = self.begin_question(&key, old.clone(), Freshness::Expired);
         let resolved = question.await.unwrap_or(Err(MirrorError::Abandoned))?;
         let digest = resolved.value.digest;
+        let link = super::link(origin, &digest, Role::Manifest);
+        self.bring_manifest(&link, Feed::Manifest).await?;
         Ok(Refreshed {
             changed: old.is_none_or(|old| old.digest != digest),
             digest,

@@ -1,5 +1,6 @@
 //! Fills under way, as the operator sees them.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,7 +51,7 @@ impl Fills {
     pub(in crate::mirror) fn seen(&self) -> Vec<FillSeen> {
         let now = Instant::now();
         let mut seen: Vec<_> = self.under_way().iter().map(|fill| fill.seen(now)).collect();
-        seen.sort_by(|a, b| b.since.cmp(&a.since));
+        seen.sort_by_key(|fill| Reverse(fill.since));
         seen
     }
 }
