@@ -127,8 +127,8 @@ mod tests {
         authorization: None,
     };
 
-    fn peer(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
             ("::ffff:10.0.0.7", Err(TurnedAway::NotHere)),
         ] {
             let visitor = Visitor {
-                peer: peer(from),
+                peer: Some(ip(from)),
                 ..HERE
             };
             assert_eq!(admit(&visitor, None), answer, "{from}");
@@ -194,7 +194,7 @@ mod tests {
         ] {
             for from in ["127.0.0.1", "10.0.0.7"] {
                 let visitor = Visitor {
-                    peer: peer(from),
+                    peer: Some(ip(from)),
                     authorization,
                     ..HERE
                 };

@@ -102,12 +102,12 @@ impl AdminApi {
     }
 
     fn metrics(&self) -> Result<Response<Bytes>, Trouble> {
-        let encoder = TextEncoder::new();
+        let format = TextEncoder::new();
         let mut text = Vec::new();
-        let encoded = encoder.encode(&self.parts.metrics.gather(), &mut text);
-        encoded
+        let written = format.encode(&self.parts.metrics.gather(), &mut text);
+        written
             .map_err(|error| Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-        Ok(answers::text_of(encoder.format_type(), text.into()))
+        Ok(answers::text_of(format.format_type(), text.into()))
     }
 
     async fn page(&self, query: &Query) -> Result<Response<Bytes>, Trouble> {
@@ -186,12 +186,8 @@ impl AdminApi {
                 if named.is_empty() {
                     return Err(Trouble::wrong("reference is missing"));
                 }
-                let pins = self.on_disk(move |mirror| {
-                    let pins = named.iter();
-                    let pins = pins.map(|(origin, what)| mirror.pin(&name, origin, what));
-                    pins.last().transpose()
-                });
-                pins.await.map(|pin| answers::json(&pin))
+                let pin = self.on_disk(move |mirror| mirror.pin(&name, &named));
+                pin.await.map(|pin| answers::json(&pin))
             }
             Operation::Unpin => {
                 let name = query.required("name")?.to_owned();

@@ -87,7 +87,7 @@ impl Query {
 mod tests {
     use super::*;
 
-    fn read<'a>(query: &str, known: &[&'a str]) -> Result<Query, String> {
+    fn read(query: &str, known: &[&str]) -> Result<Query, String> {
         Query::read(Some(query), known).map_err(|trouble| trouble.to_string())
     }
 
