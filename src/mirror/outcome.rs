@@ -13,6 +13,11 @@ pub enum Who {
     Mirror,
 }
 
+impl Who {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Upstream, Self::Store, Self::Mirror];
+}
+
 /// How a request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

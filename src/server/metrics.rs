@@ -8,7 +8,7 @@ use prometheus::{
 
 use super::Refusal;
 use super::route::NO_UPSTREAM;
-use crate::mirror::Outcome;
+use crate::mirror::{Outcome, Who};
 
 /// The kinds of request that pulls are made of.
 const PULLED: [&str; 2] = ["manifest", "blob"];
@@ -123,6 +123,12 @@ impl ServerMetrics {
                     self.requests.with_label_values(&[upstream, kind, outcome]);
                     self.served.with_label_values(&[upstream, kind, outcome]);
                 }
+            }
+            for who in Who::ALL {
+                let error = Outcome::Error(who);
+                let why = error.why().unwrap_or_default();
+                self.reasons
+                    .with_label_values(&[upstream, error.word(), why]);
             }
         }
         for outcome in ["error", "denied"] {

@@ -182,7 +182,7 @@ sure.addEventListener("close", async () => {
   try {
     const told = await ask(post, "POST");
     tell(`${verb} ${what}: ${JSON.stringify(told)}`, false);
-    if (verb === "Purge") wish.closest("tr").remove();
+    if (verb === "Purge") wish.closest("tr")?.remove();
   } catch (error) {
     tell(`${verb} ${what}: ${error.message}`, true);
   }

@@ -195,7 +195,7 @@ fn repositories(html: &mut String, kept: &Kept) -> fmt::Result {
     )?;
     let page: &KeptPage<RepositoryKept> = match &kept.repositories {
         Ok(page) => page,
-        Err(why) => return writeln!(html, "<p class=\"soft\">{}.</p>", Text(why)),
+        Err(why) => return writeln!(html, "<p class=\"soft\">Not shown: {}.</p>", Text(why)),
     };
     if page.items.is_empty() {
         html.push_str("<p class=\"soft\">None.</p>\n");
@@ -232,7 +232,7 @@ fn tags_of(
     )?;
     let page = match tags {
         Ok(page) => page,
-        Err(why) => return writeln!(html, "<p class=\"soft\">{}.</p>", Text(why)),
+        Err(why) => return writeln!(html, "<p class=\"soft\">Not shown: {}.</p>", Text(why)),
     };
     html.push_str(
         "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Tags\"><table>\n<thead><tr><th scope=\"col\">Tag</th><th scope=\"col\">Digest</th>\
