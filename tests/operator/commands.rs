@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::bound::until;
 use crate::support::free_address;
 use crate::support::mirror::{Plan, roadstead};
 use crate::support::process::{run, said};
@@ -145,5 +146,27 @@ async fn a_token_opens_the_mirror_to_who_brings_it() {
             .arg(format!("http://{}", mirror.admin));
         let shown = run(command, Duration::from_secs(30)).await;
         assert_eq!(shown.status.success(), works, "{}", said(&shown));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_counted_while_it_is_open() {
+    let upstream = Upstream::start(Access::Open).await;
+    let mirror = Plan::of(&upstream.tap).start().await;
+    for (open, all) in [(1.0, 1.0), (1.0, 2.0)] {
+        let client = tokio::net::TcpStream::connect(mirror.address)
+            .await
+            .unwrap();
+        // Whole numbers, which floats hold exactly.
+        let counts = async |name: &str, value: f64| {
+            until(name, Duration::from_secs(20), async || {
+                mirror.metric(name, &[]).await.to_bits() == value.to_bits()
+            })
+            .await;
+        };
+        counts("roadstead_connections_open", open).await;
+        counts("roadstead_connections_total", all).await;
+        drop(client);
+        counts("roadstead_connections_open", 0.0).await;
     }
 }

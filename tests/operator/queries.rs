@@ -32,11 +32,7 @@ const EMPTY: &[(&str, &str, &str)] = &[
     ),
     ("store", "Used", "needs merge: roadstead_store_bytes"),
     ("store", "Bytes", "needs merge: roadstead_store_bytes"),
-    (
-        "store",
-        "Contents",
-        "needs merge: roadstead_store_content_count",
-    ),
+    ("store", "Contents", "needs merge: roadstead_store_contents"),
     ("store", "Pinned", "needs merge: roadstead_store_bytes"),
     (
         "store",
