@@ -17,10 +17,12 @@ impl Handler for AdminDoor {
     type Ticket = ();
 
     async fn handle(&self, request: Request<()>) -> (Response<Body>, ()) {
-        let answer = self.0.answer(request.method(), request.uri().path()).await;
+        let (request, ()) = request.into_parts();
+        let peer = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let answer = self.0.answer(&request, peer).await;
         let (mut head, bytes) = answer.into_parts();
         head.headers.insert(CONTENT_LENGTH, bytes.len().into());
-        let bytes = if request.method() == Method::HEAD {
+        let bytes = if request.method == Method::HEAD {
             Bytes::new()
         } else {
             bytes

@@ -4,10 +4,11 @@
 //! reached through a global: two apps live in one process without knowing of each other.
 
 mod admin_door;
+mod policies;
 mod store_metrics;
 mod upkeep;
+mod upstreams;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -24,24 +25,16 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
-use crate::admin::AdminApi;
-use crate::config::{
-    Auth, Config, OnLeave, RateLimited as RateLimitedConfig, TagPolicy as TagPolicyConfig,
-    Tags as TagsConfig, Upstream as UpstreamConfig,
-};
-use crate::mirror::{
-    AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies,
-    TagPolicy, TagRule, Upstream,
-};
+use self::policies::{api_policy, fill_policy, garbage_policy, limits};
+use self::upstreams::{declared, namespaces, upstreams};
+use crate::admin::{AdminApi, AdminParts, declare_process};
+use crate::config::Config;
+use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, SystemClock};
 use crate::server::{
-    ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces, RateLimited, RegistryApi,
-    ServeError, ServerMetrics,
+    BindError, DoorLimits, Drained, Listeners, RegistryApi, ServeError, ServerMetrics,
 };
-use crate::store::{DiskStore, Limits, StoreError};
-use crate::upstream::{
-    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
-    Settings, Timeouts,
-};
+use crate::store::{DiskStore, StoreError};
+use crate::upstream::BuildError;
 
 /// Threads that fetch, hash and write: half as many as the machine has cores. Those that serve are as many as those.
 /// More would only wake each other.
@@ -112,6 +105,7 @@ impl App {
     /// Builds a mirror as `config` describes it. Asks no upstream: it starts with no network at all.
     pub fn build(config: &Config) -> Result<Self, AppError> {
         let metrics = MetricRegistry::new();
+        declare_process(&metrics)?;
         let fetch_runtime = Builder::new_multi_thread()
             .worker_threads(fetch_threads())
             .thread_name("fetch")
@@ -129,16 +123,18 @@ impl App {
             store: Arc::clone(&store) as _,
             clock: Arc::new(SystemClock),
             fills: fill_policy(config),
+            garbage: garbage_policy(config),
             access: AccessPolicy::default(),
             fetch_runtime: fetch_runtime.handle().clone(),
             metrics: MirrorMetrics::new(&metrics)?,
         });
 
+        let names = config.upstreams().iter().map(|it| it.name.as_str());
         let mut clients = Listeners::default();
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
-            ServerMetrics::new(&metrics)?,
+            ServerMetrics::new(&metrics)?.with_upstreams(names),
             api_policy(config),
         ));
         let limits = DoorLimits {
@@ -152,12 +148,15 @@ impl App {
         }
         let mut operator = Listeners::default();
         let ending = watch::Sender::new(false);
-        let admin_api = AdminApi::new(
-            Arc::clone(&mirror),
+        let token = config.admin().token.as_ref();
+        let admin_api = AdminApi::new(AdminParts {
+            mirror: Arc::clone(&mirror),
             metrics,
-            config.offline(),
-            ending.subscribe(),
-        );
+            offline: config.offline(),
+            ending: ending.subscribe(),
+            token: token.map(|token| token.expose().to_owned()),
+            upstreams: config.upstreams().iter().map(declared).collect(),
+        });
         let limits = DoorLimits {
             connections: ADMIN_CONNECTIONS,
             ..DoorLimits::default()
@@ -255,127 +254,4 @@ impl App {
         fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }
-}
-
-/// The ways to the declared upstreams, or offline to none.
-fn upstreams(
-    config: &Config,
-    metrics: &MetricRegistry,
-) -> Result<HashMap<Arc<str>, Upstream>, AppError> {
-    let metrics = UpstreamMetrics::new(metrics)?;
-    let made = config.upstreams().iter().map(|upstream| {
-        let name = upstream.name.as_str();
-        let registry: Arc<dyn Registry> = if config.offline() {
-            Arc::new(OfflineRegistry::new(name))
-        } else {
-            let made = HttpRegistry::new(&settings(upstream), &metrics);
-            Arc::new(made.map_err(|reason| AppError::Upstream {
-                name: name.to_owned(),
-                reason,
-            })?)
-        };
-        let made = Upstream {
-            registry,
-            tags: tag_policies(&upstream.tags),
-            downloads: upstream.downloads.max,
-            eager_downloads: upstream.downloads.eager,
-        };
-        Ok((Arc::from(name), made))
-    });
-    made.collect()
-}
-
-fn tag_policies(tags: &TagsConfig) -> TagPolicies {
-    let policy = |said: TagPolicyConfig| TagPolicy {
-        ttl: said.ttl,
-        stale_while_revalidate: said.stale_while_revalidate,
-        stale_if_error: said.stale_if_error,
-        negative_ttl: said.negative_ttl,
-        is_immutable: said.is_immutable,
-    };
-    let rules = tags.rules.iter().map(|rule| TagRule {
-        repository: rule.repository.clone(),
-        tag: rule.tag.clone(),
-        policy: policy(rule.policy),
-    });
-    TagPolicies {
-        rules: rules.collect(),
-        otherwise: policy(tags.otherwise),
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    let store = config.store();
-    let min_free = store.min_free.map(|free| free.as_u64());
-    Limits {
-        high: store.high_water.as_f64(),
-        low: store.low_water.as_f64(),
-        min_free: min_free.unwrap_or_else(|| Limits::spare(&store.path)),
-        min_age: store.min_age,
-        ..Limits::of(store.capacity.as_u64())
-    }
-}
-
-fn fill_policy(config: &Config) -> FillPolicy {
-    let fills = config.fills();
-    FillPolicy {
-        finish: fills.on_leave == OnLeave::Finish,
-        finish_share: fills.finish_share.as_f64(),
-        answer_within: fills.answer_within,
-        max_age: fills.max_age,
-        max_bytes: fills.max_share.of(config.store().capacity.as_u64()),
-        measures: Measures::default(),
-    }
-}
-
-fn api_policy(config: &Config) -> ApiPolicy {
-    ApiPolicy {
-        answer_within: config.fills().answer_within,
-        rate_limited: match config.server().rate_limited {
-            RateLimitedConfig::Unavailable => RateLimited::Unavailable,
-            RateLimitedConfig::TooManyRequests => RateLimited::TooManyRequests,
-        },
-    }
-}
-
-fn settings(upstream: &UpstreamConfig) -> Settings {
-    let credentials = match &upstream.auth {
-        Auth::Anonymous => Credentials::Anonymous,
-        Auth::Own { username, password } => Credentials::Own {
-            username: username.clone(),
-            password: password.expose().to_owned(),
-        },
-    };
-    Settings {
-        name: upstream.name.as_str().to_owned(),
-        url: upstream.url.clone(),
-        credentials,
-        timeouts: Timeouts {
-            connect: upstream.timeouts.connect,
-            header: upstream.timeouts.header,
-            idle: upstream.timeouts.idle,
-        },
-        realms: upstream.realms.clone(),
-        private_redirects: Some(upstream.private_redirects),
-        rate_reserve: upstream.rate_reserve.into(),
-    }
-}
-
-/// Every name, alias and host clients may write.
-fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
-    let own = |upstream: &UpstreamConfig| Arc::<str>::from(upstream.name.as_str());
-    let names = upstreams.iter().flat_map(|upstream| {
-        let spoken = std::iter::once(&upstream.name).chain(&upstream.aliases);
-        spoken.map(move |name| (name.as_str().to_owned(), own(upstream)))
-    });
-    let default = upstreams.iter().find(|it| it.is_default).map(own);
-    let with_account = |upstream: &&UpstreamConfig| matches!(upstream.auth, Auth::Own { .. });
-    let private = upstreams.iter().filter(with_account).map(own);
-    let hosts = upstreams.iter().flat_map(|upstream| {
-        let hosts = upstream.hosts.iter();
-        hosts.map(move |host| (host.as_str().to_owned(), own(upstream)))
-    });
-    Namespaces::new(names, default)
-        .with_hosts(hosts)
-        .with_private(private)
 }

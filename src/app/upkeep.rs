@@ -2,7 +2,7 @@
 //! limited rate. They end with the process, in the midst of anything: each of their steps is whole by itself.
 
 use std::sync::Arc;
-use std::thread::{self, sleep};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{DiskStore, Retention, Scrub, StoreError, Verdict};
@@ -25,7 +25,7 @@ pub(super) fn begin(store: Arc<DiskStore>, verify_rate: Option<u64>) -> std::io:
             if let Err(error) = pass(&store, rate) {
                 tracing::error!(%error, "content cannot be hashed anew");
             }
-            sleep(
+            rest(
                 PASS_EVERY
                     .saturating_sub(began.elapsed())
                     .max(Duration::from_mins(1)),
@@ -70,8 +70,16 @@ impl Pace {
         self.owed += bytes;
         if self.owed >= STRIDE {
             let millis = self.owed.saturating_mul(1000) / self.rate.max(1);
-            sleep(Duration::from_millis(millis));
+            rest(Duration::from_millis(millis));
             self.owed = 0;
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread is nobody else's: it holds up only itself"
+)]
+fn rest(time: Duration) {
+    thread::sleep(time);
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::admin_client::At;
+use super::cache::CacheCommand;
+
 /// A pull-through caching mirror for container registries.
 #[derive(Parser)]
 #[command(version, about)]
@@ -31,6 +34,38 @@ pub(super) enum Command {
         /// The config file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Show a running mirror: what it saved, how its upstreams stand, what is under way.
+    Status {
+        #[command(flatten)]
+        at: At,
+        /// Look again every two seconds until interrupted.
+        #[arg(long)]
+        watch: bool,
+        /// One JSON document, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at and change what a running mirror keeps.
+    Cache {
+        #[command(flatten)]
+        at: At,
+        /// One JSON document a line, for programs.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+    /// Remove what nothing keeps and was not used for long from a running mirror.
+    Gc {
+        #[command(flatten)]
+        at: At,
+        /// Remove nothing and tell what would go.
+        #[arg(long)]
+        dry_run: bool,
+        /// One JSON document, for programs.
+        #[arg(long)]
+        json: bool,
     },
     /// Look at a config.
     Config {

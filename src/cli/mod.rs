@@ -1,17 +1,22 @@
 //! The commands of the program, each a thin front of the rooms behind it.
 
+mod admin_client;
 mod args;
+mod cache;
 mod config_check;
 mod demo;
 mod descriptors;
+mod figures;
 mod logging;
 mod serve;
+mod status;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use self::admin_client::AskError;
 use self::args::{Args, Command, ConfigCommand};
 
 /// Runs the command on the process's command line.
@@ -20,10 +25,32 @@ pub fn main() -> ExitCode {
         Command::Serve { config } => serve::run(&config),
         Command::Demo { once } => demo::run(once),
         Command::Verify { config } => verify::run(&config),
+        Command::Status { at, watch, json } => status::run(&at, watch, json),
+        Command::Cache { at, json, command } => cache::run(&at, &command, json),
+        Command::Gc { at, dry_run, json } => cache::collect(&at, dry_run, json),
         Command::Config { command } => match command {
             ConfigCommand::Check { file, config } => {
                 config_check::run(&file.or(config).unwrap_or_default())
             }
         },
+    }
+}
+
+/// How a command that asks a running mirror ends: 1 when it was of no use, 2 when it could not be tried.
+fn told(asked: Result<(), AskError>) -> ExitCode {
+    let Err(error) = asked else {
+        return ExitCode::SUCCESS;
+    };
+    match error {
+        // Whoever reads has seen enough.
+        AskError::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        AskError::Unusable(_) => {
+            eprintln!("roadstead: {error}");
+            ExitCode::from(config_check::UNUSABLE)
+        }
+        _ => {
+            eprintln!("roadstead: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

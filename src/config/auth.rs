@@ -90,7 +90,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<Auth, Reported> {
 /// The text of the file at `path` without the newline at its end, which editors add. An error
 /// continues a sentence that begins with the path, and does not name it: whoever mistakes the key for
 /// one of the password itself has put that there.
-fn read_password(path: &Path) -> Result<Secret, String> {
+pub(super) fn read_password(path: &Path) -> Result<Secret, String> {
     const LONGEST: u64 = 64 * 1024;
     let mut text = String::new();
     File::open(path)

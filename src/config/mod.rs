@@ -32,6 +32,7 @@ mod setting;
 mod share;
 mod store;
 mod tags;
+mod token;
 mod upstream;
 mod upstream_name;
 mod upstreams;

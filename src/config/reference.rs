@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -35,10 +37,13 @@ fn reference<'a>(mut uncommented: impl FnMut(usize, &'a str) -> Option<&'a str>)
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Reads `text` in a folder that has the password file of the example.
+/// Reads `text` in a folder that has the secret files of the examples.
 fn parse(text: &str) -> Result<Config, ConfigErrors> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ghcr.password"), "hunter2\n").unwrap();
+    let token = folder.path().join("admin.token");
+    std::fs::write(&token, "s3cret\n").unwrap();
+    std::fs::set_permissions(token, Permissions::from_mode(0o600)).unwrap();
     Config::parse(text, folder.path())
 }
 

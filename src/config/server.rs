@@ -7,8 +7,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::reading::{Placed, Reading, Reported};
+use super::secret::Secret;
 use super::section::Section;
 use super::setting::{Limit, Refusal, Setting, Value};
+use super::token;
 
 /// `[server]`: where clients pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +51,11 @@ impl Setting for RateLimited {
 /// `[admin]`: where the operator looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// The address of `/metrics`, `/healthz` and `/readyz`; not one of [`Server::listen`].
+    /// The address of the operator's side; not one of [`Server::listen`].
     pub listen: SocketAddr,
+    /// What the operator's requests must bring, but for health and metrics. Without one they are served to this
+    /// machine only.
+    pub token: Option<Secret>,
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -61,16 +66,19 @@ pub(super) fn read(root: &mut Section<'_>) -> Result<(Server, Admin), Reported> 
     let server = root.table("server", read_server);
     let admin = root.table("admin", |section| {
         let listen = section.or("listen", SocketAddr::new(LOOPBACK, 5001));
-        Ok(Placed {
+        let token = token::read(section);
+        let listen = Placed {
             place: section.place("listen"),
             value: listen?,
-        })
+        };
+        Ok((listen, token?))
     });
-    let ((listen, server), admin) = (server?, admin?);
+    let ((listen, server), (admin, token)) = (server?, admin?);
 
     refuse_collisions(reading, listen.iter().chain([&admin]))?;
     let admin = Admin {
         listen: admin.value,
+        token,
     };
     Ok((server, admin))
 }

@@ -17,6 +17,8 @@
 //! | `tend` | what the store needs from time to time |
 //! | `listings` | tags and catalog, page by page |
 //! | `referrers` | what refers to a digest, or the fallback tag |
+//! | `overview` | what the operator is shown of the work |
+//! | `keeping` | what the operator does with what is kept |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
@@ -28,11 +30,13 @@ mod error;
 mod fills;
 mod flight;
 mod freshness;
+mod keeping;
 mod listings;
 mod manifests;
 mod metrics;
 mod obtain;
 mod outcome;
+mod overview;
 mod question;
 mod referrers;
 mod resolve;
@@ -48,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use self::absent::Absent;
@@ -55,6 +60,7 @@ use self::access::{Fingerprint, Fingerprints, Question, Verdicts};
 use self::fills::{Fills, Lanes};
 use self::flight::Flights;
 use self::listings::{Kept, Page};
+use self::metrics::LaneGauges;
 use self::question::Resolved;
 use crate::oci::Digest;
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
@@ -63,12 +69,17 @@ use crate::upstream::Registry;
 pub use access::{AccessPolicy, Asker, ClientCredential};
 pub use clock::{Clock, SystemClock};
 pub use error::MirrorError;
-pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Run, Strayed};
+pub use fills::{FillError, FillPolicy, FillSeen, Follower, Joined, Measures, Run, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
+pub use keeping::{
+    Collected, ContentKept, Explained, Garbage, GarbagePolicy, KeepingError, KeptPage, Pin, Purged,
+    RecordKept, Refreshed, RepositoryKept, TagKept,
+};
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
 pub use obtain::Blob;
 pub use outcome::{Outcome, Who};
+pub use overview::UpstreamSeen;
 
 /// Manifests held in memory, in bytes.
 const MANIFESTS_IN_MEMORY: u64 = 8 * 1024 * 1024;
@@ -117,6 +128,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How fills are treated.
     pub fills: FillPolicy,
+    /// What is garbage.
+    pub garbage: GarbagePolicy,
     /// How long what upstream has shown to a client counts.
     pub access: AccessPolicy,
     /// Where fills and questions to upstream run: never on a thread that serves hits.
@@ -133,14 +146,14 @@ struct Way {
     eager: bool,
 }
 
-impl From<Upstream> for Way {
-    fn from(upstream: Upstream) -> Self {
+impl Way {
+    fn new(upstream: Upstream, gauges: LaneGauges) -> Self {
         let ahead = upstream.eager_downloads;
         Self {
             registry: upstream.registry,
             tags: upstream.tags,
             // Without its own, what goes on alone has one lane still.
-            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1))),
+            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1), gauges)),
             eager: ahead > 0,
         }
     }
@@ -160,6 +173,9 @@ pub struct Mirror {
     verdicts: Verdicts,
     admissions: Flights<Question, Result<(), MirrorError>>,
     fingerprints: Fingerprints,
+    garbage: GarbagePolicy,
+    /// Held while pins are read and written: one name may get more by several hands.
+    pinning: Mutex<()>,
     fetch_runtime: Handle,
     /// Pages of listings, and the questions for them under way.
     pages: Cache<Page, Kept>,
@@ -173,14 +189,17 @@ pub struct Mirror {
 impl Mirror {
     /// Puts the engine together. It asks nothing of anybody yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        // There from the start: a counter that appears with its first event hides that one from `increase()`.
-        for name in parts.upstreams.keys() {
-            parts.metrics.mismatches.with_label_values(&[&**name]);
-        }
+        let ways = parts.upstreams.into_iter().map(|(name, upstream)| {
+            let gauges = parts.metrics.begin(&name, upstream.downloads);
+            (name, Way::new(upstream, gauges))
+        });
+        let upstreams = ways.collect();
         Arc::new(Self {
             admissions: Flights::new(parts.fetch_runtime.clone()),
             verdicts: Verdicts::new(Arc::clone(&parts.clock), parts.access),
             fingerprints: Fingerprints::new(),
+            garbage: parts.garbage,
+            pinning: Mutex::default(),
             fetch_runtime: parts.fetch_runtime.clone(),
             proofs: Flights::new(parts.fetch_runtime.clone()),
             listings: Flights::new(parts.fetch_runtime.clone()),
@@ -196,11 +215,7 @@ impl Mirror {
                 .max_capacity(MANIFESTS_IN_MEMORY)
                 .weigher(|_, manifest: &HeldManifest| manifest.weight())
                 .build(),
-            upstreams: parts
-                .upstreams
-                .into_iter()
-                .map(|(name, upstream)| (name, upstream.into()))
-                .collect(),
+            upstreams,
             store: parts.store,
             absent: Absent::new(Arc::clone(&parts.clock)),
             clock: parts.clock,

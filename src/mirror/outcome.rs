@@ -13,6 +13,11 @@ pub enum Who {
     Mirror,
 }
 
+impl Who {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Upstream, Self::Store, Self::Mirror];
+}
+
 /// How a request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -37,6 +42,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every [`word`](Outcome::word).
+    pub const WORDS: [&'static str; 9] = [
+        "hit",
+        "join",
+        "miss",
+        "revalidated",
+        "stale",
+        "bypass",
+        "negative",
+        "denied",
+        "error",
+    ];
+
     /// The word used as a metric's label: a closed set.
     pub fn word(self) -> &'static str {
         match self {
@@ -87,6 +105,23 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_is_among_the_words() {
+        let (stale, bypass) = (Outcome::Stale("w"), Outcome::Bypass("w"));
+        let all = [
+            Outcome::Hit,
+            Outcome::Join,
+            Outcome::Miss,
+            Outcome::Revalidated,
+            stale,
+            bypass,
+            Outcome::Negative,
+            Outcome::Denied,
+            Outcome::Error(Who::Client),
+        ];
+        assert_eq!(all.map(Outcome::word), Outcome::WORDS);
+    }
 
     #[test]
     fn the_header_tells_hit_or_why_forwarded() {

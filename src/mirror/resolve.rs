@@ -99,7 +99,7 @@ impl Mirror {
     }
 
     /// Puts the one question about `key` under way, or joins it. It goes on whoever waits.
-    fn begin_question(
+    pub(super) fn begin_question(
         self: &Arc<Self>,
         right: &Right,
         key: &RecordKey,

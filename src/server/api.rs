@@ -126,8 +126,17 @@ impl Handler for RegistryApi {
         let reason = refusal.reason();
         let mut response = errors::error(status, code, reason);
         mark(response.headers_mut(), Outcome::Error(Who::Client));
+        self.metrics.refused(refusal);
         ticket::tell_refused(&self.metrics, peer, status, reason);
         response
+    }
+
+    fn opened(&self) {
+        self.metrics.opened();
+    }
+
+    fn closed(&self) {
+        self.metrics.closed();
     }
 }
 

@@ -97,6 +97,22 @@ impl<H: Handler> Door<H> {
     }
 }
 
+/// Tells the handler of a connection as long as it lives.
+struct Open<'a, H: Handler>(&'a H);
+
+impl<'a, H: Handler> Open<'a, H> {
+    fn new(handler: &'a H) -> Self {
+        handler.opened();
+        Self(handler)
+    }
+}
+
+impl<H: Handler> Drop for Open<'_, H> {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
+}
+
 #[async_trait]
 impl<H: Handler> ServerApp for Door<H> {
     async fn process_new(
@@ -105,6 +121,7 @@ impl<H: Handler> ServerApp for Door<H> {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let mut cut = self.cut.clone();
+        let _open = Open::new(&*self.handler);
         tokio::select! {
             () = self.serve(stream, shutdown.clone()) => {}
             _ = cut.wait_for(|cut| *cut) => {}

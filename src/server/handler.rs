@@ -32,6 +32,12 @@ pub trait Handler: Send + Sync + 'static {
     /// The answer to a connection or a request that never reaches [`Handler::handle`]. The connection is
     /// closed after it.
     fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body>;
+
+    /// Tells that a connection has come; [`Handler::closed`] tells of its end, exactly once. Must not block.
+    fn opened(&self) {}
+
+    /// Tells that a connection has gone. Must not block.
+    fn closed(&self) {}
 }
 
 /// How far an answer got.
@@ -97,6 +103,30 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Tls,
+        Self::HeadTooSlow,
+        Self::TargetTooLong,
+        Self::HeadTooLarge,
+        Self::TooManyRanges,
+        Self::Crowded,
+    ];
+
+    /// The word used as a metric's label: a closed set.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Tls => "tls",
+            Self::HeadTooSlow => "head-too-slow",
+            Self::TargetTooLong => "target-too-long",
+            Self::HeadTooLarge => "head-too-large",
+            Self::TooManyRanges => "too-many-ranges",
+            Self::Crowded => "crowded",
+        }
+    }
+
     /// Why, in words for the client and for the log.
     pub fn reason(self) -> &'static str {
         match self {

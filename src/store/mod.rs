@@ -42,7 +42,7 @@ pub use memory::MemoryStore;
 pub use partial::Partial;
 pub use progress::{Begun, Progress, Unfinished};
 pub use retention::{
-    Amount, Evicted, Explained, Garbage, Listed, Pin, Reason, Retention, Usage, Why,
+    Amount, Evicted, Explained, Garbage, Held, Listed, Pin, Reason, Retention, Usage, Why,
 };
 pub use room::Limits;
 pub use verdict::Verdict;

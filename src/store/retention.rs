@@ -138,6 +138,19 @@ impl Explained {
     pub const MOST: usize = 1000;
 }
 
+/// Content, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was used last, in Unix seconds.
+    pub last_use: u64,
+    /// Whether a pin covers it.
+    pub is_pinned: bool,
+}
+
 /// A tag and what is here of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -198,6 +211,9 @@ pub trait Retention: Send + Sync + 'static {
 
     /// Why `digest` is here, and why it stays.
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError>;
+
+    /// What is here by digest, at most `limit` of it behind `after`; as far as it is known what is here.
+    fn contents(&self, after: Option<&Digest>, limit: usize) -> Vec<Held>;
 
     /// The tags of `origin` that have a record, sorted, at most `limit` of those after `after`.
     fn list(

@@ -3,7 +3,9 @@
 //! Labels come from closed sets only: the declared upstreams, the kinds below, and a status code
 //! or a word of [`ErrorKind`](super::ErrorKind). Never the name of a repository.
 
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts};
+use std::time::Duration;
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
 use super::breaker::Position;
 
@@ -19,7 +21,22 @@ pub(super) enum Kind {
     Ping,
 }
 
+/// Seconds until the head of an upstream's answer: from the next rack to the limit of patience.
+const HEAD: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::Manifest,
+        Self::Blob,
+        Self::Tags,
+        Self::Catalog,
+        Self::Referrers,
+        Self::Token,
+        Self::Ping,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -54,6 +71,7 @@ pub struct Metrics {
     state: IntGaugeVec,
     limit: IntGaugeVec,
     remaining: IntGaugeVec,
+    head: HistogramVec,
 }
 
 impl Metrics {
@@ -97,8 +115,17 @@ impl Metrics {
             ),
             &["upstream"],
         )?;
+        let head = HistogramVec::new(
+            HistogramOpts::new(
+                "roadstead_upstream_head_seconds",
+                "Time from a request to an upstream until the head of its answer, of those that were answered.",
+            )
+            .buckets(HEAD.to_vec()),
+            &["upstream", "kind"],
+        )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(received.clone()))?;
+        registry.register(Box::new(head.clone()))?;
         for gauge in [&state, &limit, &remaining] {
             registry.register(Box::new(gauge.clone()))?;
         }
@@ -108,11 +135,18 @@ impl Metrics {
             state,
             limit,
             remaining,
+            head,
         })
     }
 
     /// The metrics of one upstream, with a state from the start.
     pub(super) fn meter(&self, upstream: &str) -> Meter {
+        // There from the start: a counter that appears with its first event hides that one from `increase()`.
+        for kind in Kind::ALL {
+            self.requests
+                .with_label_values(&[upstream, kind.word(), "200"]);
+            self.received.with_label_values(&[upstream, kind.word()]);
+        }
         let meter = Meter {
             metrics: self.clone(),
             upstream: upstream.to_owned(),
@@ -136,6 +170,14 @@ impl Meter {
             .requests
             .with_label_values(&[&*self.upstream, kind.word(), status])
             .inc();
+    }
+
+    /// Counts how long the head of an answer took.
+    pub(super) fn head(&self, kind: Kind, took: Duration) {
+        self.metrics
+            .head
+            .with_label_values(&[&*self.upstream, kind.word()])
+            .observe(took.as_secs_f64());
     }
 
     /// The counter for the bytes of bodies of one kind.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::address::literal;
@@ -88,10 +88,12 @@ impl Wire {
         let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
         request.headers_mut().extend(call.headers.clone());
 
+        let began = Instant::now();
         let (kind, cause) = match timeout(self.header, client.execute(request)).await {
             Ok(Ok(response)) => {
                 let status = response.status();
                 self.meter.request(call.kind, status.as_str());
+                self.meter.head(call.kind, began.elapsed());
                 let received = self.meter.received(call.kind);
                 return Ok(Answer::new(response, place, self.idle, received));
             }

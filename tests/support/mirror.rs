@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     others: String,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
+    extra: &'static str,
+    token: Option<PathBuf>,
 }
 
 impl Plan {
@@ -59,7 +61,21 @@ impl Plan {
             others: String::new(),
             data: None,
             environment: Vec::new(),
+            extra: "",
+            token: None,
         }
+    }
+
+    /// The operator's side is for who brings the token in this file.
+    pub(crate) fn with_token(mut self, file: &Path) -> Self {
+        self.token = Some(file.to_owned());
+        self
+    }
+
+    /// Its upstream is declared with these keys, too.
+    pub(crate) fn with_upstream(mut self, keys: &'static str) -> Self {
+        self.extra = keys;
+        self
     }
 
     /// It waits so long, and no longer, for each step of the upstream.
@@ -160,12 +176,16 @@ impl Plan {
             keys,
             tags,
             others,
+            extra,
             ..
         } = self;
+        let token = self.token.as_ref();
+        let token = token.map(|file| format!("token_file = \"{}\"\n", file.display()));
+        let token = token.unwrap_or_default();
         let mut text = format!(
-            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n\
+            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
-             [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}\
+             [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}{extra}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",
             data.display()
         );
@@ -209,7 +229,8 @@ pub(crate) struct Mirror {
     environment: Vec<(&'static str, OsString)>,
     /// Where clients connect to.
     pub(crate) address: SocketAddr,
-    admin: SocketAddr,
+    /// Where the operator looks.
+    pub(crate) admin: SocketAddr,
 }
 
 impl Mirror {
@@ -279,6 +300,11 @@ impl Mirror {
         files
             .filter_map(|file| Some(format!("sha256:{}", file.file_name()?.to_str()?)))
             .collect()
+    }
+
+    /// The config file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder.path().join("mirror.toml")
     }
 
     /// The data folder.

@@ -16,6 +16,7 @@ use super::state::{Ending, Phase};
 use super::table::Fills;
 use super::work::{Durable, Work};
 use crate::mirror::access::Fingerprint;
+use crate::mirror::metrics::FillEnd;
 use crate::oci::{Accepts, RangeSpec, Reference, Verified, Verifier};
 use crate::store::{Begun, Link, Origin, Role, StoreError};
 use crate::upstream::{BlobBody, ErrorKind, Phase as Wait, Registry, UpstreamError};
@@ -268,7 +269,9 @@ struct Keeping(Arc<Fill>);
 impl Drop for Keeping {
     fn drop(&mut self) {
         self.0.take_work();
-        self.0.fetcher().fills.leave(&self.0);
+        let fills = &self.0.fetcher().fills;
+        fills.ended(&self.0, FillEnd::Whole);
+        fills.leave(&self.0);
     }
 }
 
@@ -289,13 +292,19 @@ fn end(fill: &Arc<Fill>, ending: Ending) {
 /// is left; followers are told last, so that one who tries again at once begins afresh.
 fn leave(fill: &Arc<Fill>, ending: Ending) {
     let digest = fill.digest();
-    match &ending {
-        Ending::Failed(error) => tracing::debug!(%digest, %error, "fill failed"),
+    let end = match &ending {
+        Ending::Failed(error) => {
+            tracing::debug!(%digest, %error, "fill failed");
+            FillEnd::Failed
+        }
         Ending::Past { error, .. } => {
             tracing::warn!(%digest, %error, "download goes past the store");
+            FillEnd::Past
         }
-    }
-    fill.fetcher().fills.leave(fill);
+    };
+    let fills = &fill.fetcher().fills;
+    fills.ended(fill, end);
+    fills.leave(fill);
     fill.state()
         .send_modify(|state| state.phase = Phase::Ended(ending));
 }

@@ -27,6 +27,7 @@ pub(in crate::mirror) struct Fill {
     work: Mutex<Option<SharedWork>>,
     /// Stops the fetches.
     over: watch::Sender<bool>,
+    began: Instant,
 }
 
 /// What is to be done next for a fill.
@@ -54,6 +55,7 @@ impl Fill {
             state,
             work: Mutex::new(None),
             over: watch::Sender::new(false),
+            began: Instant::now(),
         }
     }
 
@@ -69,6 +71,10 @@ impl Fill {
     /// Whether all its bytes are asked for under the same right and in the same name as `other` would ask for them.
     pub(in crate::mirror) fn is_of(&self, other: &Fetcher) -> bool {
         self.fetcher.link == other.link && self.fetcher.who == other.who
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) fn fetcher(&self) -> &Fetcher {

@@ -4,40 +4,48 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::mirror::metrics::{InGauge, LaneGauges};
+
 /// One upstream's lanes. A download holds a lane from its request to its last byte.
 pub(in crate::mirror) struct Lanes {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
+    gauges: LaneGauges,
 }
 
 /// The right to one connection.
 pub(super) struct Lane {
     _all: OwnedSemaphorePermit,
     _ahead: Option<OwnedSemaphorePermit>,
+    _busy: InGauge,
 }
 
 impl Lanes {
-    /// `all` lanes, of which at most `ahead` are for downloads that no client waits for.
-    pub(in crate::mirror) fn new(all: usize, ahead: usize) -> Self {
+    /// `all` lanes, of which at most `ahead` are for downloads that no client waits for, told of in `gauges`.
+    pub(in crate::mirror) fn new(all: usize, ahead: usize, gauges: LaneGauges) -> Self {
         let lanes = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
         Self {
             all: lanes(all),
             ahead: lanes(ahead),
+            gauges,
         }
     }
 
     /// Waits for a lane; in the order of asking, but behind those with clients until `joined` tells that a client
     /// has come.
     pub(super) async fn lane(&self, joined: impl Future<Output = ()>) -> Option<Lane> {
+        let waiting = InGauge::of(&self.gauges.waiting);
         let ahead = tokio::select! {
             biased;
             () = joined => None,
             ahead = Arc::clone(&self.ahead).acquire_owned() => Some(ahead.ok()?),
         };
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        drop(waiting);
         Some(Lane {
             _all: all,
             _ahead: ahead,
+            _busy: InGauge::of(&self.gauges.busy),
         })
     }
 }
@@ -48,17 +56,45 @@ mod tests {
 
     use futures_util::FutureExt;
 
+    use prometheus::IntGauge;
+
     use super::*;
+
+    fn lanes(all: usize, ahead: usize) -> Lanes {
+        let gauge = || IntGauge::new("lanes", "Lanes.").unwrap();
+        let gauges = LaneGauges {
+            busy: gauge(),
+            waiting: gauge(),
+        };
+        Lanes::new(all, ahead, gauges)
+    }
+
+    #[tokio::test]
+    async fn who_has_a_lane_and_who_waits_is_told() {
+        let lanes = lanes(1, 1);
+        let told = || (lanes.gauges.busy.get(), lanes.gauges.waiting.get());
+        let first = lanes.lane(ready(())).await;
+        assert_eq!(told(), (1, 0));
+        let mut second = Box::pin(lanes.lane(ready(())));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(told(), (1, 1));
+        drop(first);
+        let second = second.now_or_never().flatten();
+        assert!(second.is_some());
+        assert_eq!(told(), (1, 0));
+        drop(second);
+        assert_eq!(told(), (0, 0));
+    }
 
     #[tokio::test]
     async fn any_number_of_lanes_will_do() {
-        let lanes = Lanes::new(usize::MAX, usize::MAX);
+        let lanes = lanes(usize::MAX, usize::MAX);
         assert!(lanes.lane(ready(())).now_or_never().flatten().is_some());
     }
 
     #[tokio::test]
     async fn those_ahead_of_clients_have_few_lanes_and_lose_their_place_to_none_with_clients() {
-        let lanes = Lanes::new(2, 1);
+        let lanes = lanes(2, 1);
         let ahead = lanes.lane(pending()).await;
         // The second ahead of its client waits though a lane is free; a client gets that lane.
         assert!(lanes.lane(pending()).now_or_never().is_none());

@@ -30,7 +30,7 @@
 //! | `fetch/` | one fetch: ask, receive, write, hash, publish |
 //! | `catch_up` | hashing what came out of order |
 //! | `work` | the file and the hash at rest; when progress is noted |
-//! | `table`, `seat` | all fills; a request's part in one |
+//! | `table`, `seat`, `seen` | all fills; a request's part in one; what the operator sees of them |
 //! | `follower`, `read` | one client's reader; reading the file |
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
@@ -52,6 +52,7 @@ mod policy;
 mod quarantine;
 mod read;
 mod seat;
+mod seen;
 mod state;
 mod table;
 mod work;
@@ -60,6 +61,7 @@ pub use error::FillError;
 pub use follower::{Follower, Joined, Run, Strayed};
 pub use measures::Measures;
 pub use policy::FillPolicy;
+pub use seen::FillSeen;
 
 pub(super) use fetcher::{Feed, Fetcher, ahead, head};
 pub(super) use lanes::Lanes;

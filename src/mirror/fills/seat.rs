@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use super::fetcher::settle;
 use super::fill::Fill;
+use crate::mirror::metrics::InGauge;
 
 /// A request takes part in the fill as long as this lives.
-pub(in crate::mirror) struct Seat(Arc<Fill>);
+pub(in crate::mirror) struct Seat(
+    Arc<Fill>,
+    #[expect(dead_code, reason = "it counts while it lives")] InGauge,
+);
 
 impl Seat {
     /// Takes a seat; the caller holds the table, so that the fill cannot be laid down meanwhile.
     pub(super) fn take(fill: &Arc<Fill>, whole: bool) -> Self {
         fill.sit(whole);
-        Self(Arc::clone(fill))
+        let counted = InGauge::of(&fill.fetcher().fills.metrics.followers);
+        Self(Arc::clone(fill), counted)
     }
 
     pub(in crate::mirror) fn fill(&self) -> &Arc<Fill> {

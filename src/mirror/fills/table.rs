@@ -17,7 +17,7 @@ use super::quarantine::Quarantine;
 use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::work::Durable;
-use crate::mirror::MirrorMetrics;
+use crate::mirror::metrics::{FillEnd, MirrorMetrics};
 use crate::oci::Digest;
 use crate::store::{Content, Link, Store, StoreError, Unfinished};
 
@@ -71,6 +71,7 @@ impl Fills {
         let digest = &fetcher.link.digest;
         let mut table = self.table.lock();
         if let Some(fill) = table.get(digest) {
+            self.metrics.joined(&fetcher.link.origin.upstream);
             return Entered::Joined(Seat::take(fill, whole));
         }
         if let Some(content) = self.content(digest) {
@@ -138,10 +139,16 @@ impl Fills {
         if progress.is_none() {
             work.discard();
         }
+        self.ended(fill, FillEnd::Rested);
         table.remove(fill.digest());
         self.count(&table);
         drop(table);
         self.left.notify_waiters();
+    }
+
+    /// Counts a fill that has ended.
+    pub(super) fn ended(&self, fill: &Fill, end: FillEnd) {
+        self.metrics.ended(&fill.link().origin.upstream, end);
     }
 
     /// Right bytes came: what was wrong before was a slip.
@@ -203,7 +210,7 @@ impl Fills {
         Ok(unfinished)
     }
 
-    fn under_way(&self) -> Vec<Arc<Fill>> {
+    pub(super) fn under_way(&self) -> Vec<Arc<Fill>> {
         self.table.lock().values().cloned().collect()
     }
 

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::{Book, Guarded, HandClock, Script, Scripted, Step};
 use crate::mirror::{
-    AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, TagPolicy,
-    Upstream,
+    AccessPolicy, FillPolicy, GarbagePolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies,
+    TagPolicy, Upstream,
 };
 use crate::oci::Digest;
 use crate::store::{MemoryStore, Origin, Store};
@@ -115,6 +115,7 @@ impl House {
             upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),
             fills,
             access: AccessPolicy::default(),
+            garbage: GarbagePolicy::default(),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
             fetch_runtime: Handle::current(),

@@ -1,14 +1,14 @@
 //! What is told of a request when its answer has gone: one line in the log, one count.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use crate::mirror::{Outcome, Strayed, Who};
 use crate::oci::Endpoint;
-use crate::server::metrics::ServerMetrics;
+use crate::server::metrics::{Counted, ServerMetrics};
 use crate::server::route::{NO_UPSTREAM, Route};
 use crate::server::{End, Peer, Sent};
 
@@ -28,6 +28,8 @@ pub struct Ticket {
     path: String,
     peer: Option<Peer>,
     began: Instant,
+    /// From the beginning until the answer was known.
+    first_byte: Duration,
 }
 
 impl Ticket {
@@ -42,6 +44,7 @@ impl Ticket {
             path: request.uri.path().to_owned(),
             peer: request.extensions.get().copied(),
             began: Instant::now(),
+            first_byte: Duration::ZERO,
         }
     }
 
@@ -51,6 +54,11 @@ impl Ticket {
     }
 
     pub(super) fn answered(&mut self, outcome: Outcome, error: Option<String>) {
+        self.first_byte = self.began.elapsed();
+        self.became(outcome, error);
+    }
+
+    fn became(&mut self, outcome: Outcome, error: Option<String>) {
         self.outcome = outcome;
         self.error = error;
     }
@@ -64,12 +72,20 @@ impl Ticket {
         let end = sent.end.word();
         if let End::Broken(fault) = sent.end {
             // An answer that broke on its way is an error, whatever its head said.
-            self.answered(Outcome::Error(fault.who), Some(fault.reason));
+            self.became(Outcome::Error(fault.who), Some(fault.reason));
         } else if let Some(why) = self.strayed.why() {
             // The head was written before the store failed.
             self.outcome = Outcome::Bypass(why);
         }
-        metrics.count(&self.upstream, self.kind, self.outcome, sent.bytes);
+        let duration = self.began.elapsed();
+        metrics.count(&Counted {
+            upstream: &self.upstream,
+            kind: self.kind,
+            outcome: self.outcome,
+            bytes: sent.bytes,
+            first_byte: self.first_byte,
+            duration,
+        });
         // The level must be known when the line is compiled.
         macro_rules! line {
             ($level:ident) => {
@@ -84,7 +100,8 @@ impl Ticket {
                     why = self.outcome.why(),
                     bytes = sent.bytes,
                     end,
-                    duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    first_byte_ms = milliseconds(self.first_byte),
+                    duration_ms = milliseconds(duration),
                     error = self.error,
                     "request"
                 )
@@ -96,6 +113,10 @@ impl Ticket {
             line!(info);
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether the operator must know even of a quiet log: not of what clients do wrong.
@@ -115,7 +136,14 @@ pub(super) fn tell_refused(
     reason: &str,
 ) {
     let outcome = Outcome::Error(Who::Client);
-    metrics.count(NO_UPSTREAM, NO_ENDPOINT, outcome, 0);
+    metrics.count(&Counted {
+        upstream: NO_UPSTREAM,
+        kind: NO_ENDPOINT,
+        outcome,
+        bytes: 0,
+        first_byte: Duration::ZERO,
+        duration: Duration::ZERO,
+    });
     tracing::info!(
         target: "access",
         client = peer.map(|peer| tracing::field::display(peer.0)),

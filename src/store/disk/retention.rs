@@ -5,7 +5,7 @@ use super::scrub::verdict;
 use crate::oci::{Accepts, Digest, Tag};
 use crate::store::room::{relieve, remove};
 use crate::store::{
-    Amount, Catalog, Explained, Garbage, Listed, Origin, Pin, Reason, RecordKey, Retention,
+    Amount, Catalog, Explained, Garbage, Held, Listed, Origin, Pin, Reason, RecordKey, Retention,
     StoreError, Usage, Verdict,
 };
 
@@ -95,6 +95,10 @@ impl Retention for DiskStore {
             Verdict::Gone => self.space.missing(digest),
         }
         Ok(verdict)
+    }
+
+    fn contents(&self, after: Option<&Digest>, limit: usize) -> Vec<Held> {
+        self.space.room.lock().index.page(after, limit)
     }
 
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {

@@ -3,8 +3,8 @@
 use super::Faulty;
 use crate::oci::{Digest, Tag};
 use crate::store::{
-    Amount, Explained, Garbage, Listed, Origin, Pin, Reason, Retention, Store, StoreError, Usage,
-    Verdict,
+    Amount, Explained, Garbage, Held, Listed, Origin, Pin, Reason, Retention, Store, StoreError,
+    Usage, Verdict,
 };
 
 impl<S: Store> Retention for Faulty<S> {
@@ -57,6 +57,10 @@ impl<S: Store> Retention for Faulty<S> {
     fn verify(&self, digest: &Digest, pace: &mut dyn FnMut(u64)) -> Result<Verdict, StoreError> {
         self.count.step("read")?;
         self.inner.verify(digest, pace)
+    }
+
+    fn contents(&self, after: Option<&Digest>, limit: usize) -> Vec<Held> {
+        self.inner.contents(after, limit)
     }
 
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {

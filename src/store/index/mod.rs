@@ -11,6 +11,7 @@ mod key;
 #[cfg(test)]
 mod model;
 mod notes;
+mod pages;
 mod pins;
 mod policy;
 mod reach;

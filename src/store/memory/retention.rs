@@ -5,7 +5,7 @@ use crate::oci::{Accepts, Digest, Tag};
 use crate::store::room::{relieve, remove};
 use crate::store::verdict::matches;
 use crate::store::{
-    Amount, Catalog, Contents, Explained, Garbage, Listed, Origin, Pin, Reason, RecordKey,
+    Amount, Catalog, Contents, Explained, Garbage, Held, Listed, Origin, Pin, Reason, RecordKey,
     Retention, StoreError, Usage, Verdict,
 };
 
@@ -69,6 +69,10 @@ impl Retention for MemoryStore {
         }
         self.set_aside(digest)?;
         Ok(Verdict::Wrong)
+    }
+
+    fn contents(&self, after: Option<&Digest>, limit: usize) -> Vec<Held> {
+        self.shared.room.lock().index.page(after, limit)
     }
 
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {

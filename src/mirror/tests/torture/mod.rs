@@ -25,7 +25,8 @@ use self::watched::{Breaks, Life, Violations, Watched};
 use self::wild::{Moods, Wild};
 use crate::mirror::testkit::{HandClock, tag_policy};
 use crate::mirror::{
-    AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
+    AccessPolicy, FillPolicy, GarbagePolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies,
+    Upstream,
 };
 use crate::oci::Digest;
 use crate::store::{Contents, MemoryStore, StoreErrorKind};
@@ -198,6 +199,7 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
         clock: Arc::new(HandClock::default()),
         fills: schedule.policy,
         access: AccessPolicy::default(),
+        garbage: GarbagePolicy::default(),
         fetch_runtime: Handle::current(),
         metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
     })

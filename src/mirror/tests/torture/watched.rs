@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::oci::{ByteRange, Digest, RangeSet, Repository, Tag, Verified};
 use crate::store::{
-    Amount, Begun, Catalog, Content, Contents, Explained, Garbage, Link, Listed, MemoryStore,
+    Amount, Begun, Catalog, Content, Contents, Explained, Garbage, Held, Link, Listed, MemoryStore,
     Origin, Partial, Pin, Progress, Reason, Record, RecordKey, Retention, Source, StoreError,
     StoreErrorKind, Unfinished, Usage, Verdict,
 };
@@ -204,6 +204,10 @@ impl Retention for Watched {
 
     fn verify(&self, digest: &Digest, pace: &mut dyn FnMut(u64)) -> Result<Verdict, StoreError> {
         self.disk.verify(digest, pace)
+    }
+
+    fn contents(&self, after: Option<&Digest>, limit: usize) -> Vec<Held> {
+        self.disk.contents(after, limit)
     }
 
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {

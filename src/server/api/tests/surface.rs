@@ -8,7 +8,9 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::runtime::Handle;
 
 use crate::mirror::testkit::{HandClock, House, noise, origin, policy, tag_policy};
-use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream};
+use crate::mirror::{
+    AccessPolicy, GarbagePolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
+};
 use crate::oci::Digest;
 use crate::server::api::{ApiPolicy, RegistryApi};
 use crate::server::{Body, Handler, Namespaces, RateLimited, ServerMetrics};
@@ -74,6 +76,7 @@ pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<R
     };
     let mirror = Mirror::new(Parts {
         access: AccessPolicy::default(),
+        garbage: GarbagePolicy::default(),
         upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),
         fills: policy(),
         store: Arc::new(MemoryStore::default()),
