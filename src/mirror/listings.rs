@@ -73,8 +73,8 @@ impl Mirror {
             return Ok(answer);
         }
         // In the name of each: what is refused to one may be given to another.
-        let asked = (page.clone(), who);
-        let (question, began) = self.listings.begin(&asked, || {
+        let key = (page.clone(), who);
+        let (question, began) = self.listings.begin(&key, || {
             let (mirror, page) = (Arc::clone(self), page.clone());
             let registry = Arc::clone(&registry);
             async move { mirror.ask_page(&*registry, page, who).await }
