@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use super::access::Fingerprint;
 use super::{Clock, MirrorError};
 use crate::oci::{Accepts, Reference};
-use crate::store::{Origin, RecordKey};
+use crate::store::{Link, Origin, RecordKey};
 
 /// Answers remembered at most: whoever asks for ever new names pushes out no more than these.
 const MOST: u64 = 16 * 1024;
@@ -30,6 +30,16 @@ impl Missing {
             origin: key.origin.clone(),
             reference: Reference::Tag(key.tag.clone()),
             accepts: key.accepts,
+            who,
+        }
+    }
+
+    /// The manifest of `link`, by its digest.
+    pub(super) fn manifest(link: &Link, who: Option<Fingerprint>) -> Self {
+        Self {
+            origin: link.origin.clone(),
+            reference: Reference::Digest(link.digest.clone()),
+            accepts: Accepts::EVERYTHING,
             who,
         }
     }
@@ -60,5 +70,10 @@ impl Absent {
     /// Remembers upstream's 404.
     pub(super) fn note(&self, missing: Missing, error: &MirrorError) {
         self.said.insert(missing, (self.clock.now(), error.clone()));
+    }
+
+    /// Forgets it: upstream has shown since that it is there.
+    pub(super) fn shown(&self, missing: &Missing) {
+        self.said.invalidate(missing);
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::time::timeout;
 
-use super::access::{Asker, Proof};
+use super::access::{Asker, Fingerprint, Proof};
 use super::freshness::{Freshness, freshness};
-use super::resolve::{PATIENCE, stands_in, without_waiting};
+use super::resolve::{PATIENCE, is_missing, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{Referrers, TagList};
 use crate::store::Origin;
@@ -56,7 +56,7 @@ impl Mirror {
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let way = self.upstream(upstream)?;
-        let Some(registry) = self.admit_to(asker, upstream, &listing).await? else {
+        let Some((registry, who)) = self.admit_to(asker, upstream, &listing).await? else {
             return self.relay(asker, upstream, listing, query).await;
         };
         let page = Page {
@@ -72,10 +72,12 @@ impl Mirror {
         if let (Freshness::Fresh, Some(answer)) = (judged, stale(Outcome::Hit)) {
             return Ok(answer);
         }
-        let (question, began) = self.listings.begin(&page, || {
+        // In the name of each: what is refused to one may be given to another.
+        let key = (page.clone(), who);
+        let (question, began) = self.listings.begin(&key, || {
             let (mirror, page) = (Arc::clone(self), page.clone());
             let registry = Arc::clone(&registry);
-            async move { mirror.ask_page(&*registry, page).await }
+            async move { mirror.ask_page(&*registry, page, who).await }
         });
         let why = without_waiting(judged, registry.standing());
         if let Some(answer) = why.and_then(|why| stale(Outcome::Stale(why))) {
@@ -99,18 +101,18 @@ impl Mirror {
         }
     }
 
-    /// The way to ask for a list that all who are admitted share; `None` where there is no such admission: what a
+    /// The way to ask for a list that all who are admitted share, and in whose name; `None` where there is no such admission: what a
     /// registry lists as a whole depends on who asks.
     async fn admit_to(
         self: &Arc<Self>,
         asker: &Asker,
         upstream: &Arc<str>,
         listing: &Listing,
-    ) -> Result<Option<Arc<dyn Registry>>, MirrorError> {
+    ) -> Result<Option<(Arc<dyn Registry>, Option<Fingerprint>)>, MirrorError> {
         let (Listing::Tags(repository) | Listing::Referrers(repository, _)) = listing else {
             let way = self.upstream(upstream)?;
             let ours = matches!(asker, Asker::Mirror);
-            return Ok(ours.then(|| Arc::clone(&way.registry)));
+            return Ok(ours.then(|| (Arc::clone(&way.registry), None)));
         };
         let origin = Origin {
             upstream: Arc::clone(upstream),
@@ -119,7 +121,7 @@ impl Mirror {
         // Tags, for both: where there are no referrers to be had, a 404 says nothing.
         let proof = Proof::Listing(Listing::Tags(repository.clone()));
         let right = self.admit(asker, &origin, proof).await?;
-        Ok(Some(right.registry))
+        Ok(Some((right.registry, right.who)))
     }
 
     /// A list for nobody but the one who asks.
@@ -140,8 +142,19 @@ impl Mirror {
         Ok(Answer::new(body, Outcome::Bypass("listing")))
     }
 
-    async fn ask_page(&self, registry: &dyn Registry, page: Page) -> Result<Kept, MirrorError> {
-        let body = registry.list(&page.listing, page.query.as_deref()).await?;
+    async fn ask_page(
+        &self,
+        registry: &dyn Registry,
+        page: Page,
+        who: Option<Fingerprint>,
+    ) -> Result<Kept, MirrorError> {
+        let body = registry.list(&page.listing, page.query.as_deref()).await;
+        let body = body.map_err(MirrorError::from).inspect_err(|error| {
+            // A client may be told so because the list is not for it.
+            if is_missing(error) && who.is_none() {
+                self.pages.invalidate(&page);
+            }
+        })?;
         let body = readable(&page.listing, body)?;
         let kept = Kept {
             body,

@@ -184,13 +184,10 @@ impl Mirror {
             .tags
             .otherwise
             .negative_ttl;
-        let missing = Missing {
-            origin: link.origin.clone(),
-            reference: Reference::Digest(link.digest.clone()),
-            accepts: Accepts::EVERYTHING,
-            who: right.who,
-        };
-        if let Some(error) = self.absent.said(&missing, ttl) {
+        let missing = Missing::manifest(link, right.who);
+        if let Some(error) = self.absent.said(&missing, ttl)
+            && !self.is_here(link)
+        {
             return Err(error);
         }
         let found = found.await;
@@ -200,6 +197,12 @@ impl Mirror {
             self.absent.note(missing, error);
         }
         found
+    }
+
+    /// Whether a manifest came in since, by a tag or for somebody else.
+    fn is_here(&self, link: &Link) -> bool {
+        self.manifests.contains_key(link)
+            || self.linked(link) && self.fills.content(&link.digest).is_some()
     }
 
     /// A client has a manifest whole: its blobs are asked for next.

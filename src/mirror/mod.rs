@@ -179,7 +179,7 @@ pub struct Mirror {
     fetch_runtime: Handle,
     /// Pages of listings, and the questions for them under way.
     pages: Cache<Page, Kept>,
-    listings: Flights<Page, Result<Kept, MirrorError>>,
+    listings: Flights<(Page, Option<Fingerprint>), Result<Kept, MirrorError>>,
     /// What upstream said a moment ago that it does not have.
     absent: Absent,
     /// Manifests that their repositories have shown, with their references remembered.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::absent::Missing;
-use super::access::Right;
+use super::access::{Right, VerdictKey};
 use super::fills::Feed;
 use super::freshness::Freshness;
 use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
@@ -24,6 +24,12 @@ impl Mirror {
         old: Option<Record>,
         judged: Freshness,
     ) -> Result<Resolved, MirrorError> {
+        // The last question may have ended between the look at the record and the beginning of this one.
+        if let Some(record) = self.record(key)
+            && self.freshness_of(key, &record)? == Freshness::Fresh
+        {
+            return Ok(self.answer_with(record, Outcome::Hit));
+        }
         let registry = &right.registry;
         let reference = Reference::Tag(key.tag.clone());
         let head = registry
@@ -36,11 +42,13 @@ impl Mirror {
                 let error = error.into();
                 if is_missing {
                     self.absent.note(Missing::of(key, right.who), &error);
-                    self.forget(key).await;
+                    self.gone(right, key).await;
                 }
                 return Err(error);
             }
         };
+        let link = right.link(&record.digest, Role::Manifest);
+        self.absent.shown(&Missing::manifest(&link, right.who));
         let unchanged = old.as_ref().is_some_and(|old| old.digest == record.digest);
         if let Some(old) = old.filter(|_| !unchanged) {
             let may_wait =
@@ -50,7 +58,6 @@ impl Mirror {
                 return Ok(self.answer_with(old, Outcome::Stale("rate-limit")));
             }
             // A record that works is not given up for one whose manifest is not here yet.
-            let link = right.link(&record.digest, Role::Manifest);
             self.bring_manifest(right, &link, Feed::Manifest).await?;
         }
         let outcome = if unchanged {
@@ -136,6 +143,19 @@ impl Mirror {
         });
         if let Ok(Err(error)) = kept.await {
             tracing::warn!(%error, "record not kept");
+        }
+    }
+
+    /// Upstream says that there is no such tag. To the mirror that is the end of the record. To a client it may be the
+    /// end of that one's right only, which registries like to hide: then nothing is taken from the others, and the
+    /// client has to show its right anew.
+    async fn gone(&self, right: &Right, key: &RecordKey) {
+        match right.who {
+            None => self.forget(key).await,
+            Some(who) => {
+                let origin = key.origin.clone();
+                self.verdicts.forget(&VerdictKey { origin, who });
+            }
         }
     }
 

@@ -37,7 +37,12 @@ impl Mirror {
         let shared = self.resolve_as(right, &key(Accepts::MODERN)).await;
         let own = match &shared {
             Ok(resolved) => !accepts.takes(&resolved.value.media_type),
-            Err(error) => is_missing(error) && accepts.names_more_than(Accepts::MODERN),
+            // In an outage its own record stands in, where it has one.
+            Err(error) => {
+                accepts.names_more_than(Accepts::MODERN)
+                    && (is_missing(error)
+                        || error.outage().is_some() && self.record(&key(accepts)).is_some())
+            }
         };
         if own {
             self.resolve_as(right, &key(accepts)).await
@@ -58,11 +63,7 @@ impl Mirror {
     ) -> Result<Resolved, MirrorError> {
         let way = self.upstream(&key.origin.upstream)?;
         let policy = way.tags.of(&key.origin.repository, &key.tag);
-        let record = self.store.record(key).unwrap_or_else(|error| {
-            tracing::warn!(%error, "catalog cannot be read");
-            None
-        });
-        let Some(record) = record else {
+        let Some(record) = self.record(key) else {
             if let Some(error) = self
                 .absent
                 .said(&Missing::of(key, right.who), policy.negative_ttl)
@@ -73,7 +74,7 @@ impl Mirror {
             let answer = question.await.unwrap_or(Err(MirrorError::Abandoned));
             return answer.map(|resolved| joined(resolved, began));
         };
-        let judged = freshness(policy, record.checked_at, self.clock.now());
+        let judged = self.freshness_of(key, &record)?;
         if judged == Freshness::Fresh {
             return Ok(self.answer_with(record, Outcome::Hit));
         }
@@ -96,6 +97,25 @@ impl Mirror {
                 None => Err(error),
             },
         }
+    }
+
+    /// What is known of the tag. A catalog that cannot be read knows nothing.
+    pub(super) fn record(&self, key: &RecordKey) -> Option<Record> {
+        self.store.record(key).unwrap_or_else(|error| {
+            tracing::warn!(%error, "catalog cannot be read");
+            None
+        })
+    }
+
+    /// What the record is good for now.
+    pub(super) fn freshness_of(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+    ) -> Result<Freshness, MirrorError> {
+        let way = self.upstream(&key.origin.upstream)?;
+        let policy = way.tags.of(&key.origin.repository, &key.tag);
+        Ok(freshness(policy, record.checked_at, self.clock.now()))
     }
 
     /// Puts the one question about `key` under way, or joins it. It goes on whoever waits.

@@ -3,6 +3,8 @@
 //! The rule (decided by what clients do next): 404 only when upstream said so, or when there is no upstream to
 //! ask; an outage is 502, 503 or 504; 401, 403 and 416 as upstream said.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
@@ -176,7 +178,8 @@ fn of_upstream(why: &UpstreamError, asked: Asked, rate_limited: RateLimited) -> 
                 RateLimited::Unavailable => unavailable(StatusCode::SERVICE_UNAVAILABLE),
                 RateLimited::TooManyRequests => coded(ErrorCode::TooManyRequests, &message),
             };
-            let seconds = retry_after.map_or(60, |wait| wait.as_secs());
+            let whole = |wait: Duration| wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let seconds = retry_after.map_or(60, whole);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             response
         }

@@ -106,7 +106,8 @@ impl ErrorKind {
             | Self::Denied
             | Self::Unsatisfiable { .. }
             | Self::Refused => false,
-            Self::Status(status) => *status >= 500,
+            // 408 is a time-out of the upstream's own (RFC 9110 section 15.5.9).
+            Self::Status(status) => *status >= 500 || *status == 408,
             Self::TooManyRequests { .. }
             | Self::Resolve
             | Self::Connect
@@ -271,6 +272,7 @@ mod tests {
             ErrorKind::TooManyRequests { retry_after: None },
             ErrorKind::Status(500),
             ErrorKind::Status(503),
+            ErrorKind::Status(408),
             ErrorKind::Resolve,
             ErrorKind::Connect,
             ErrorKind::Tls,

@@ -132,7 +132,7 @@ impl Registry for HttpRegistry {
             Ok(answer) => Ok(ManifestHead {
                 digest: claimed_digest(&answer),
                 media_type: answer.parsed(&CONTENT_TYPE),
-                size: answer.length(),
+                size: manifest_size(&answer),
             }),
             // Some registries know no HEAD here; a GET costs more and tells the same.
             Err(error) if matches!(error.kind(), ErrorKind::Status(405 | 501)) => {
@@ -274,6 +274,13 @@ fn claimed_digest(answer: &Answer) -> Option<Digest> {
         let hash = answer.header(&X_CHECKSUM_SHA256)?;
         format!("sha256:{}", hash.trim()).parse().ok()
     })
+}
+
+/// The size that the head of an answer tells of a manifest. Some registries and gateways say 0 to a HEAD, or how long
+/// the compressed body would be: neither is a manifest's.
+fn manifest_size(answer: &Answer) -> Option<u64> {
+    let told = answer.length().filter(|_| !answer.is_encoded());
+    told.filter(|&size| size > 0)
 }
 
 /// The answer, if it is a 200 of a registry.

@@ -199,20 +199,17 @@ impl Waiting<'_> {
             {
                 self.counts(state, 1, now);
             }
-            // A challenge: only what comes of it says whether questions are answered.
-            (401, kind) if kind != Kind::Token => {
-                self.question.is_answered.store(true, Ordering::Relaxed);
-            }
             (429, _) => {
                 let retry_after = failure::retry_after(answer);
                 state.budget.refused(self.class, retry_after, now);
                 watch.change(state, Breaker::answered);
             }
+            // A challenge, or what the realm says to it: only what comes of it says whether questions are answered.
+            (401, _) | (_, Kind::Token) => {
+                self.question.is_answered.store(true, Ordering::Relaxed);
+            }
             _ => {
-                // A token is not yet what was asked for.
-                if self.kind != Kind::Token {
-                    state.budget.granted(self.question.permit);
-                }
+                state.budget.granted(self.question.permit);
                 watch.change(state, Breaker::answered);
             }
         }

@@ -118,10 +118,16 @@ impl Mirror {
             };
         }
         let kind = error.upstream().map(UpstreamError::kind);
-        if matches!(kind, Some(ErrorKind::Unauthorized | ErrorKind::Denied)) {
-            if nobody {
-                self.note_public(&right.origin, false).await;
-            }
+        let is_refused = matches!(kind, Some(ErrorKind::Unauthorized | ErrorKind::Denied));
+        // Without a list of tags there is no repository, or none that everybody may see.
+        let is_hidden = matches!(
+            (kind, &proof),
+            (Some(ErrorKind::NotFound { .. }), Proof::Listing(_))
+        );
+        if nobody && (is_refused || is_hidden) {
+            self.note_public(&right.origin, false).await;
+        }
+        if is_refused {
             self.verdicts.refuse(key, error.clone());
         }
         // A 404 may be about the one manifest only: it is no verdict, and no admission either.

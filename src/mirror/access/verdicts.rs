@@ -79,6 +79,11 @@ impl Verdicts {
         self.known.insert(key, Verdict::Allowed { until });
     }
 
+    /// What upstream said is in doubt: it is to be asked again.
+    pub(in crate::mirror) fn forget(&self, key: &VerdictKey) {
+        self.known.invalidate(key);
+    }
+
     /// Upstream refused it.
     pub(in crate::mirror) fn refuse(&self, key: VerdictKey, why: MirrorError) {
         let until = self.clock.now().saturating_add(self.policy.deny.as_secs());

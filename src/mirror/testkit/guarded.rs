@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Asker, Scripted};
+use super::{Asker, Scripted, not_found};
 use crate::mirror::ClientCredential;
 use crate::oci::{Accepts, Digest, RangeSpec, Reference, Repository};
 use crate::upstream::{
@@ -19,6 +20,8 @@ use crate::upstream::{
 pub(crate) struct Book {
     /// A name (empty: nobody's) and a repository.
     rights: Mutex<HashSet<(String, String)>>,
+    /// Who has no right is told that there is nothing.
+    hides: AtomicBool,
     asked: Mutex<Vec<String>>,
 }
 
@@ -36,6 +39,11 @@ impl Book {
     pub(crate) fn may(&self, who: &str, repository: &str) -> bool {
         let right = (who.to_owned(), repository.to_owned());
         self.rights.lock().contains(&right)
+    }
+
+    /// From now on who has no right is told 404.
+    pub(crate) fn hides(&self) {
+        self.hides.store(true, Ordering::SeqCst);
     }
 
     /// How many questions were asked in that name.
@@ -69,6 +77,9 @@ impl Guarded {
         self.inner.reached()?;
         if self.book.may(&self.who, repository.as_str()) {
             return Ok(());
+        }
+        if self.book.hides.load(Ordering::SeqCst) {
+            return Err(not_found());
         }
         let kind = if self.who.is_empty() {
             ErrorKind::Unauthorized

@@ -87,6 +87,11 @@ impl Tagged {
         self.listings.lock().insert(listing, body);
     }
 
+    /// Serves what is served of itself in that listing's place again.
+    pub(crate) fn lists_no_more(&self, listing: &Listing) {
+        self.listings.lock().remove(listing);
+    }
+
     pub(super) async fn head(
         &self,
         reference: &Reference,

@@ -108,6 +108,23 @@ async fn what_is_there_for_other_types_only_is_asked_for_with_the_clients_own() 
 }
 
 #[tokio::test]
+async fn what_is_there_for_other_types_only_stands_in_for_them_too() {
+    let house = house();
+    let old = Accepts::of_lines(["application/vnd.docker.distribution.manifest.v1+prettyjws"]);
+    let child = schema2();
+    house
+        .upstream
+        .tagged
+        .converts("1", old, Some(child.as_bytes()));
+    let converted = Digest::sha256_of(child.as_bytes());
+    assert_eq!(pull(&house, old).await, (converted.clone(), Outcome::Miss));
+    house.clock.pass(TTL);
+    house.upstream.breaks(ErrorKind::Connect);
+    let stale = Outcome::Stale("connect");
+    assert_eq!(pull(&house, old).await, (converted, stale));
+}
+
+#[tokio::test]
 async fn a_record_that_outlived_its_manifest_is_asked_about_anew() {
     let house = House::tagged(TagPolicies::all(TagPolicy {
         is_immutable: true,

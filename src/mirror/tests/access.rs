@@ -198,6 +198,74 @@ async fn with_upstream_out_private_content_is_refused_and_public_goes_on() {
 }
 
 #[tokio::test]
+async fn a_page_refused_to_one_is_not_refused_to_another() {
+    let (house, book, ..) = private("secret");
+    book.grant("bob", "secret");
+    let (alice, bob) = (client("alice"), client("bob"));
+    let (secret, tag) = (origin("secret"), "1".parse().unwrap());
+    for who in [&alice, &bob] {
+        let pull = house.mirror.manifest(who, &secret, &tag, Accepts::MODERN);
+        pull.await.unwrap();
+    }
+    book.revoke("bob", "secret");
+    let tags = || Listing::Tags(secret.repository.clone());
+    let mirror = &house.mirror;
+    let (first, second) = futures_util::join!(
+        mirror.list(&bob, &secret.upstream, tags(), None),
+        mirror.list(&alice, &secret.upstream, tags(), None),
+    );
+    assert!(refused(&first.err().unwrap()));
+    second.unwrap();
+}
+
+#[tokio::test]
+async fn a_404_said_to_one_who_lost_the_right_takes_nothing_from_the_others() {
+    let (house, book, ..) = private("secret");
+    book.grant("bob", "secret");
+    book.hides();
+    let (secret, tag) = (origin("secret"), "1".parse().unwrap());
+    let ask = |name| {
+        let (mirror, who) = (Arc::clone(&house.mirror), client(name));
+        let (secret, tag): (_, Reference) = (secret.clone(), Clone::clone(&tag));
+        async move { mirror.manifest(&who, &secret, &tag, Accepts::MODERN).await }
+    };
+    for name in ["alice", "bob"] {
+        ask(name).await.unwrap();
+    }
+    house.settle().await;
+    book.revoke("bob", "secret");
+    house.clock.pass(TTL);
+    let hidden = ask("bob").await.err().unwrap();
+    assert_eq!(hidden.outcome(), Outcome::Negative);
+    house.upstream.breaks(ErrorKind::Connect);
+    let stale = ask("alice").await.unwrap();
+    assert_eq!(stale.outcome, Outcome::Stale("connect"));
+    // And an outage gives nothing to the one who was told that there is nothing.
+    assert!(ask("bob").await.is_err());
+}
+
+#[tokio::test]
+async fn a_repository_that_everybody_is_told_does_not_exist_is_not_public() {
+    let (house, book, ..) = private("open");
+    book.grant("", "open");
+    let (open, tag) = (origin("open"), "1".parse().unwrap());
+    let mirror = &house.mirror;
+    let nobody = mirror.manifest(&Asker::Nobody, &open, &tag, Accepts::MODERN);
+    nobody.await.unwrap();
+    house.settle().await;
+    book.revoke("", "open");
+    book.hides();
+    house.clock.pass(ALLOW);
+    let tags = Listing::Tags(open.repository.clone());
+    let list = mirror.list(&Asker::Nobody, &open.upstream, tags, None);
+    assert_eq!(list.await.err().unwrap().outcome(), Outcome::Negative);
+    house.upstream.breaks(ErrorKind::Connect);
+    let mallory = client("mallory");
+    let asked = mirror.manifest(&mallory, &open, &tag, Accepts::MODERN);
+    assert_eq!(asked.await.err().unwrap().outage(), Some("connect"));
+}
+
+#[tokio::test]
 async fn one_who_joins_does_not_depend_on_the_rights_of_the_first() {
     let (house, book, _, digest) = private("secret");
     book.grant("bob", "secret");

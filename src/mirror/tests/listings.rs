@@ -50,6 +50,22 @@ async fn a_page_is_asked_for_once_per_ttl_and_stands_in_during_an_outage() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_gone_stands_in_no_more() {
+    let house = house();
+    let listing = Listing::Referrers("a".parse().unwrap(), Digest::sha256_of(SUBJECT));
+    let tagged = &house.upstream.tagged;
+    tagged.lists(listing.clone(), &index(&["sig"]), None);
+    told(&house, listing.clone()).await;
+    house.clock.pass(TTL);
+    tagged.lists_no_more(&listing);
+    let gone = list(&house, listing.clone()).await.err().unwrap();
+    assert_eq!(gone.outcome(), Outcome::Negative);
+    house.upstream.breaks(ErrorKind::Connect);
+    let error = list(&house, listing).await.err().unwrap();
+    assert_eq!(error.outage(), Some("connect"));
+}
+
+#[tokio::test]
 async fn what_clients_cannot_read_is_repaired_or_refused() {
     let house = house();
     house

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::tags::manifest;
+use crate::mirror::freshness::Freshness;
 use crate::mirror::testkit::*;
 use crate::mirror::{Answer, HeldManifest, MirrorError, Outcome, TagPolicies, TagPolicy};
 use crate::oci::{Accepts, Digest, Reference};
+use crate::store::RecordKey;
 use crate::upstream::{ErrorKind, Standing};
 
 async fn ask(house: &House) -> Result<Answer<HeldManifest>, MirrorError> {
@@ -206,4 +208,49 @@ async fn answers_tell_their_age() {
     house.clock.pass(TTL);
     house.upstream.breaks(ErrorKind::Connect);
     assert_eq!(age().await, Some(Duration::from_secs(TTL + 7)));
+}
+
+#[tokio::test]
+async fn a_404_by_digest_does_not_outlast_the_tag_that_shows_it() {
+    for by_head in [true, false] {
+        let house = House::tagged(TagPolicies::all(TagPolicy {
+            negative_ttl: Duration::from_secs(10),
+            ..tag_policy()
+        }));
+        let (mirror, a, tag) = (&house.mirror, origin("a"), "1".parse().unwrap());
+        let one = Digest::sha256_of(manifest(b"one").as_bytes());
+        let by_digest = Reference::Digest(one.clone());
+        let modern = Accepts::MODERN;
+        let get = || mirror.manifest(&Asker::Mirror, &a, &by_digest, modern);
+        // Somebody waits for what is about to be pushed.
+        let absent = get().await.err().unwrap();
+        assert_eq!(absent.outcome(), Outcome::Negative);
+        house.upstream.tag("1", manifest(b"one").as_bytes());
+        assert!(get().await.is_err(), "upstream's word stands for a while");
+        if by_head {
+            let head = mirror.manifest_summary(&Asker::Mirror, &a, &tag, modern);
+            assert_eq!(head.await.unwrap().value.digest, one);
+        } else {
+            assert_eq!(pull(&house).await.0, one);
+        }
+        assert_eq!(get().await.unwrap().value.digest, one, "{by_head}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_too_late_for_a_question_takes_its_answer() {
+    let (house, one) = warm(tag_policy()).await;
+    let right = house.mirror.right(&Asker::Mirror, &origin("a")).unwrap();
+    let key = RecordKey {
+        origin: origin("a"),
+        tag: "1".parse().unwrap(),
+        accepts: Accepts::MODERN,
+    };
+    let old = house.store.record(&key).unwrap();
+    assert_eq!(pull(&house).await, (one.clone(), Outcome::Revalidated));
+    // It had read the record before that, and found nobody asking after it.
+    let judged = Freshness::Revalidate;
+    let answer = house.mirror.ask(&right, &key, old, judged).await.unwrap();
+    assert_eq!((answer.value.digest, answer.outcome), (one, Outcome::Hit));
+    assert_eq!(house.upstream.count("HEAD manifest 1"), 2);
 }

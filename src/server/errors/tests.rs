@@ -66,3 +66,16 @@ fn upstreams_wait_is_passed_on() {
     );
     assert_eq!(response.headers()[RETRY_AFTER], "7");
 }
+
+#[test]
+fn a_wait_is_never_told_as_none() {
+    let kind = ErrorKind::TooManyRequests {
+        retry_after: Some(Duration::from_millis(400)),
+    };
+    let response = of_mirror(
+        &UpstreamError::new(kind, "u").into(),
+        Asked::Manifest,
+        RateLimited::Unavailable,
+    );
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
+}

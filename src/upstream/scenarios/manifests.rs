@@ -62,6 +62,21 @@ async fn a_manifest_comes_with_what_was_declared() {
 }
 
 #[tokio::test]
+async fn a_length_that_cannot_be_the_manifests_is_left_open() {
+    for reply in [
+        || Reply::ok(""),
+        || Reply::ok("compressed").header("Content-Encoding", "gzip"),
+    ] {
+        let server = Server::start(move |_| reply().header("Content-Type", TYPE)).await;
+        let head = registry(&server)
+            .head_manifest(&repository(), &tag(), Accepts::MODERN)
+            .await
+            .unwrap();
+        assert_eq!(head.size, None);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_declared_is_left_open() {
     let server =
         Server::start(|_| Reply::ok(BODY).header("Docker-Content-Digest", "nonsense")).await;

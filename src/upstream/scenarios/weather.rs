@@ -114,6 +114,30 @@ async fn an_answer_in_between_begins_the_count_anew() {
 }
 
 #[tokio::test]
+async fn a_token_is_no_answer_of_the_registry() {
+    let server = Server::start_at(|url| {
+        move |request| match (request.path(), request.authorization()) {
+            ("/token", _) => Reply::ok(r#"{"token":"t"}"#),
+            (_, Some(_)) => Reply::status(503),
+            _ => Reply::bearer(&format!("{url}/token")),
+        }
+    })
+    .await;
+    let registry = registry(&server);
+    let ask = async |name: &str| {
+        let (repository, tag) = (name.parse().unwrap(), tag());
+        let asked = registry.get_manifest(&repository, &tag, Accepts::MODERN);
+        asked.await.unwrap_err().kind().clone()
+    };
+    // Each repository takes a token of its own.
+    for name in ["a", "b", "c"] {
+        assert_eq!(ask(name).await, ErrorKind::Status(503));
+    }
+    let next = ask("d").await;
+    assert!(matches!(next, ErrorKind::AssumedOffline { .. }), "{next}");
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_and_a_redirect_target_say_nothing_of_the_upstream() {
     let storage = Server::start(|_| Reply::status(503)).await;
     let away = storage.at("/");
