@@ -78,4 +78,20 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Remembers all of `links`, durably, in one step.
     fn link(&self, links: &[Link]) -> Result<(), StoreError>;
+
+    /// The tags of `origin` that have a record, sorted, at most `limit` of those after `after`.
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError>;
+
+    /// The repositories of `upstream` that have a record or a link, sorted, at most `limit` of those after `after`.
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError>;
 }

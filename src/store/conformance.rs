@@ -4,6 +4,7 @@
 //! fail ([`faulty`](super::faulty)): a case that cannot fail would be a defect.
 
 mod fills;
+mod listed;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -48,6 +49,10 @@ const CASES: &[Case] = &[
         records_are_kept,
     ),
     ("links_are_kept_apart", links_are_kept_apart),
+    (
+        "what_is_recorded_is_listed",
+        listed::what_is_recorded_is_listed,
+    ),
 ];
 
 /// Runs every case; the names and reasons of those that failed.

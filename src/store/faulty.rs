@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source, Store,
-    StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Partial, Pin, Progress, Record, RecordKey,
+    Retention, Source, Store, StoreError, StoreErrorKind, Unfinished,
 };
-use crate::oci::{Digest, Verified};
+use crate::oci::{Digest, Repository, Tag, Verified};
 
 /// What is wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +160,37 @@ impl<S: Store> Catalog for Faulty<S> {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.count.write("write")?;
         self.inner.link(links)
+    }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.count.step("read")?;
+        self.inner.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.count.step("read")?;
+        self.inner.repositories(upstream, after, limit)
+    }
+}
+
+impl<S: Store> Retention for Faulty<S> {
+    fn pin(&self, name: &str, digests: &[Digest]) -> Result<(), StoreError> {
+        self.count.write("write")?;
+        self.inner.pin(name, digests)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.inner.pins()
     }
 }
 

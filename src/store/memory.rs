@@ -1,6 +1,6 @@
 //! The store's twin in memory: same seams, same suite, no disk. For the engine's tests and for trials.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use parking_lot::{Mutex, RwLock};
 use super::partial::{Stage, check_proof};
 use super::progress::{check_progress, clipped};
 use super::{
-    Begun, Catalog, Content, Contents, Link, Partial, Progress, Record, RecordKey, Source,
-    StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Partial, Pin, Progress, Record, RecordKey,
+    Retention, Source, StoreError, StoreErrorKind, Unfinished,
 };
-use crate::oci::{Digest, Verified};
+use crate::oci::{Digest, Repository, Tag, Verified};
 
 /// What the partials share with their store.
 #[derive(Default)]
@@ -47,6 +47,7 @@ pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
     records: Mutex<HashMap<RecordKey, Record>>,
     links: Mutex<HashSet<Link>>,
+    pins: Mutex<BTreeMap<String, BTreeSet<Digest>>>,
 }
 
 #[cfg(test)]
@@ -140,6 +141,56 @@ impl Catalog for MemoryStore {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.links.lock().extend(links.iter().cloned());
         Ok(())
+    }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        let records = self.records.lock();
+        let ours = records.keys().filter(|key| key.origin == *origin);
+        let tags: BTreeSet<_> = ours.map(|key| key.tag.clone()).collect();
+        Ok(page(tags, after, limit))
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        let (records, links) = (self.records.lock(), self.links.lock());
+        let origins = records.keys().map(|key| &key.origin);
+        let origins = origins.chain(links.iter().map(|link| &link.origin));
+        let ours = origins.filter(|origin| &*origin.upstream == upstream);
+        let repositories: BTreeSet<_> = ours.map(|origin| origin.repository.clone()).collect();
+        Ok(page(repositories, after, limit))
+    }
+}
+
+fn page<T: Ord>(all: BTreeSet<T>, after: Option<&T>, limit: usize) -> Vec<T> {
+    let rest = all
+        .into_iter()
+        .filter(|it| after.is_none_or(|after| it > after));
+    rest.take(limit).collect()
+}
+
+impl Retention for MemoryStore {
+    fn pin(&self, name: &str, digests: &[Digest]) -> Result<(), StoreError> {
+        let digests = digests.iter().cloned().collect();
+        self.pins.lock().insert(name.to_owned(), digests);
+        Ok(())
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        let pins = self.pins.lock();
+        let pins = pins.iter().map(|(name, digests)| Pin {
+            name: name.clone(),
+            digests: digests.iter().cloned().collect(),
+        });
+        pins.collect()
     }
 }
 

@@ -22,16 +22,18 @@ pub(crate) mod faulty;
 mod memory;
 mod partial;
 mod progress;
+mod retention;
 
 use crate::oci::Digest;
 
 pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
-pub use disk::DiskStore;
+pub use disk::{DiskStore, Scrub};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use partial::Partial;
 pub use progress::{Begun, Progress, Unfinished};
+pub use retention::{Pin, Retention};
 
 /// Verified, immutable bytes by digest, and the files of fills that have not come to their end.
 pub trait Contents: Send + Sync + 'static {
@@ -60,7 +62,7 @@ pub trait Contents: Send + Sync + 'static {
     fn probe(&self) -> Result<(), StoreError>;
 }
 
-/// Both seams in one value, as the engine holds it.
-pub trait Store: Contents + Catalog {}
+/// All seams in one value, as the engine holds it.
+pub trait Store: Contents + Catalog + Retention {}
 
-impl<T: Contents + Catalog> Store for T {}
+impl<T: Contents + Catalog + Retention> Store for T {}

@@ -14,14 +14,14 @@ use super::database::Reopening;
 use crate::oci::Accepts;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
-const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
-const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
+pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
+pub(super) const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
 
 /// How many known links are kept in memory, so that a hit asks no table (about 200 bytes each).
 const LINKS_IN_MEMORY: u64 = 100_000;
 
 pub(super) struct DiskCatalog {
-    database: Reopening,
+    pub(super) database: Reopening,
     /// Links known to be in the table: only positive answers, so it can never be stale.
     known: Cache<String, ()>,
 }
@@ -136,7 +136,8 @@ impl DiskCatalog {
         Ok(())
     }
 
-    fn change(
+    /// Changes tables in one step, durably.
+    pub(super) fn change(
         &self,
         apply: impl Fn(&redb::WriteTransaction) -> Result<(), Error>,
     ) -> Result<(), StoreError> {
@@ -151,7 +152,7 @@ impl DiskCatalog {
     }
 }
 
-fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
+pub(super) fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError {
     StoreError::new(
         StoreErrorKind::Io,
         operation,
@@ -160,7 +161,7 @@ fn failed(operation: &'static str, error: &dyn std::error::Error) -> StoreError 
     )
 }
 
-fn prefix(origin: &Origin) -> String {
+pub(super) fn prefix(origin: &Origin) -> String {
     format!("{}\0{}\0", origin.upstream, origin.repository)
 }
 

@@ -46,6 +46,30 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The layout of a folder that is there; makes nothing.
+    pub(super) fn existing(root: &Path) -> Result<Self, StoreError> {
+        let layout = Self {
+            root: root.to_owned(),
+        };
+        if layout.root.join("VERSION").exists() {
+            layout.check_version()?;
+            return Ok(layout);
+        }
+        let root = layout.root.display().to_string();
+        let reason = "it is not a data folder";
+        Err(StoreError::new(StoreErrorKind::Misuse, "use", root, reason))
+    }
+
+    /// The folders that content lies in, in order; those of shards that are there.
+    pub(super) fn shards(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let content = self.root.join("content");
+        ["sha256", "sha512"].into_iter().flat_map(move |algorithm| {
+            let folder = content.join(algorithm);
+            let shards = (0..=255_u8).map(move |shard| folder.join(format!("{shard:02x}")));
+            shards.map(move |shard| (algorithm, shard))
+        })
+    }
+
     /// A folder with things in it, none of which is ours, is somebody else's: most likely a mistake in the config.
     fn refuse_foreign(&self) -> Result<(), StoreError> {
         let files = match fs::read_dir(&self.root) {

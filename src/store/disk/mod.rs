@@ -23,7 +23,9 @@ mod database;
 mod fill_files;
 mod layout;
 mod note;
+mod pages;
 mod partial;
+mod scrub;
 #[cfg(test)]
 mod tests;
 
@@ -39,10 +41,12 @@ use self::catalog::DiskCatalog;
 use self::layout::{Layout, make_parent};
 use self::partial::DiskPartial;
 use super::{
-    Begun, Catalog, Content, Contents, Link, Record, RecordKey, Source, StoreError, StoreErrorKind,
-    Unfinished,
+    Begun, Catalog, Content, Contents, Link, Origin, Pin, Record, RecordKey, Retention, Source,
+    StoreError, StoreErrorKind, Unfinished,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, Repository, Tag};
+
+pub use self::scrub::Scrub;
 
 /// Content and catalog in one data folder.
 pub struct DiskStore {
@@ -190,5 +194,36 @@ impl Catalog for DiskStore {
 
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.catalog.link(links)
+    }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.catalog.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.catalog.repositories(upstream, after, limit)
+    }
+}
+
+impl Retention for DiskStore {
+    fn pin(&self, name: &str, digests: &[Digest]) -> Result<(), StoreError> {
+        self.catalog.pin(name, digests)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.catalog.pins().unwrap_or_else(|error| {
+            tracing::warn!(%error, "catalog cannot be read");
+            Vec::new()
+        })
     }
 }

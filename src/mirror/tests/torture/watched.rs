@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::oci::{ByteRange, Digest, RangeSet, Verified};
+use crate::oci::{ByteRange, Digest, RangeSet, Repository, Tag, Verified};
 use crate::store::{
-    Begun, Catalog, Content, Contents, Link, MemoryStore, Partial, Progress, Record, RecordKey,
-    Source, StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Link, MemoryStore, Origin, Partial, Pin, Progress, Record,
+    RecordKey, Retention, Source, StoreError, StoreErrorKind, Unfinished,
 };
 
 /// What was seen that must not be.
@@ -126,6 +126,35 @@ impl Catalog for Watched {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.life.step()?;
         self.disk.link(links)
+    }
+
+    fn tags(
+        &self,
+        origin: &Origin,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Vec<Tag>, StoreError> {
+        self.disk.tags(origin, after, limit)
+    }
+
+    fn repositories(
+        &self,
+        upstream: &str,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<Repository>, StoreError> {
+        self.disk.repositories(upstream, after, limit)
+    }
+}
+
+impl Retention for Watched {
+    fn pin(&self, name: &str, digests: &[Digest]) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.pin(name, digests)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.disk.pins()
     }
 }
 
