@@ -53,6 +53,21 @@ pub struct ManifestSummary {
     pub size: u64,
 }
 
+/// A manifest that was looked up, and whether its bytes came from upstream for that.
+pub(super) struct LookedUp {
+    pub(super) found: Answer<HeldManifest>,
+    pub(super) brought: bool,
+}
+
+impl LookedUp {
+    fn new(found: Answer<HeldManifest>) -> Self {
+        Self {
+            brought: found.outcome == Outcome::Miss,
+            found,
+        }
+    }
+}
+
 impl Mirror {
     /// The manifest that `reference` names in `origin`, for a GET by a client that takes `accepts`; by digest it gets
     /// what has that digest.
@@ -62,14 +77,28 @@ impl Mirror {
         reference: &Reference,
         accepts: Accepts,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
+        let answer = self.look_up(origin, reference, accepts).await?;
+        if answer.brought {
+            let link = super::link(origin, &answer.found.value.digest, Role::Manifest);
+            self.fetch_blobs_ahead(&link, &answer.found.value);
+        }
+        Ok(answer.found)
+    }
+
+    /// The same for one who pulls nothing else of it now.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        origin: &Origin,
+        reference: &Reference,
+        accepts: Accepts,
+    ) -> Result<LookedUp, MirrorError> {
         let tag = match reference {
             Reference::Digest(digest) => {
                 let link = super::link(origin, digest, Role::Manifest);
-                let answer = self
+                let found = self
                     .unless_absent(&link, self.manifest_by_digest(&link))
                     .await?;
-                self.pulled(&link, &answer);
-                return Ok(answer);
+                return Ok(LookedUp::new(found));
             }
             Reference::Tag(tag) => tag,
         };
@@ -84,18 +113,15 @@ impl Mirror {
             resolved = self.resolve(origin, tag, accepts).await?;
             found = self.named_by(origin, &resolved).await;
         }
-        let mut answer = found?;
-        self.pulled(
-            &super::link(origin, &answer.value.digest, Role::Manifest),
-            &answer,
-        );
+        let mut looked_up = LookedUp::new(found?);
+        let answer = &mut looked_up.found;
         // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
         // as anything else.
         if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
             answer.outcome = resolved.outcome;
         }
         answer.age = resolved.age;
-        Ok(answer)
+        Ok(looked_up)
     }
 
     /// What a HEAD of `reference` in `origin` is answered with: fetches no manifest for a tag that upstream's own
@@ -189,13 +215,6 @@ impl Mirror {
             self.absent.note(missing, error);
         }
         found
-    }
-
-    /// A client has a manifest whole: its blobs are asked for next.
-    fn pulled(self: &Arc<Self>, link: &Link, answer: &Answer<HeldManifest>) {
-        if answer.outcome == Outcome::Miss {
-            self.fetch_blobs_ahead(link, &answer.value);
-        }
     }
 
     async fn manifest_by_digest(

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
 //! | `ahead` | fills that no client waits for |
+//! | `bring` | a blob that is to be here whole, for nobody who reads it |
 //! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
 //! | `resolve` | a tag: its record while that is good |
@@ -14,11 +15,14 @@
 //! | `absent` | what upstream said it does not have |
 //! | `listings` | tags and catalog, page by page |
 //! | `referrers` | what refers to a digest, or the fallback tag |
+//! | `names` | under which names upstreams are written |
+//! | `warm/` | a list of images brought without a client |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
 mod absent;
 mod ahead;
+mod bring;
 mod clock;
 mod error;
 mod fills;
@@ -27,6 +31,7 @@ mod freshness;
 mod listings;
 mod manifests;
 mod metrics;
+mod names;
 mod obtain;
 mod outcome;
 mod question;
@@ -36,6 +41,7 @@ mod resolve;
 pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
+pub mod warm;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,6 +65,7 @@ pub use fills::{FillError, FillPolicy, Follower, Joined, Measures, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
+pub use names::Names;
 pub use obtain::Blob;
 pub use outcome::{Outcome, Who};
 
@@ -120,18 +127,21 @@ struct Way {
     registry: Arc<dyn Registry>,
     tags: TagPolicies,
     lanes: Arc<Lanes>,
+    /// How many downloads that no client waits for it bears at once; at least one.
+    ahead: usize,
     eager: bool,
 }
 
 impl From<Upstream> for Way {
     fn from(upstream: Upstream) -> Self {
-        let ahead = upstream.eager_downloads;
+        // Without its own, what goes on alone has one lane still.
+        let ahead = upstream.eager_downloads.max(1);
         Self {
             registry: upstream.registry,
             tags: upstream.tags,
-            // Without its own, what goes on alone has one lane still.
-            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1))),
-            eager: ahead > 0,
+            lanes: Arc::new(Lanes::new(upstream.downloads, ahead)),
+            ahead,
+            eager: upstream.eager_downloads > 0,
         }
     }
 }

@@ -99,6 +99,7 @@ impl Fill {
         *self.work.lock() = Some(Arc::new(work));
         self.state.send_modify(|state| {
             if let Some(progress) = progress {
+                state.taken_up = progress.present.len();
                 state.ground.take_up(progress.size, progress.present);
                 state.wanted |= progress.wanted;
             }

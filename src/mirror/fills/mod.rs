@@ -32,6 +32,7 @@
 //! | `work` | the file and the hash at rest; when progress is noted |
 //! | `table`, `seat` | all fills; a request's part in one |
 //! | `follower`, `read` | one client's reader; reading the file |
+//! | `watched` | waiting for the end without reading |
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
 //! | `policy`, `lanes` | what goes on alone and what is kept; how many at once |
@@ -54,6 +55,7 @@ mod read;
 mod seat;
 mod state;
 mod table;
+mod watched;
 mod work;
 
 pub use error::FillError;
@@ -64,3 +66,4 @@ pub use policy::FillPolicy;
 pub(super) use fetcher::{Feed, Fetcher, ahead, head};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};
+pub(super) use watched::watch;
