@@ -17,12 +17,14 @@
 //! | `referrers` | what refers to a digest, or the fallback tag |
 //! | `names` | under which names upstreams are written |
 //! | `warm/` | a list of images brought without a client |
+//! | `bundle/` | images carried as files |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
 mod absent;
 mod ahead;
 mod bring;
+pub mod bundle;
 mod clock;
 mod error;
 mod fills;
