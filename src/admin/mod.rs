@@ -1,24 +1,29 @@
 //! The operator's side: health, readiness, metrics. On a listener of its own, never the clients'.
 //!
 //! Takes a method and a path and gives a plain `http` response; how it travels is the server's matter.
-//! Absent so far: the cache API and the status page.
+//! Absent so far: most of the cache API and the status page.
+
+mod warm;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Uri};
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde_json::json;
 use tokio::sync::watch;
 
+use self::warm::Params;
 use crate::mirror::Mirror;
+use crate::mirror::warm::Warmer;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers the operator's requests.
 pub struct AdminApi {
     mirror: Arc<Mirror>,
+    warmer: Warmer,
     metrics: Registry,
     offline: bool,
     /// Turns true when the process has been asked to end.
@@ -30,12 +35,14 @@ impl AdminApi {
     /// It is not ready any more once `ending` turns true.
     pub fn new(
         mirror: Arc<Mirror>,
+        warmer: Warmer,
         metrics: Registry,
         offline: bool,
         ending: watch::Receiver<bool>,
     ) -> Self {
         Self {
             mirror,
+            warmer,
             metrics,
             offline,
             ending,
@@ -43,7 +50,11 @@ impl AdminApi {
     }
 
     /// Answers one request. Never fails: an error is an answer too.
-    pub async fn answer(&self, method: &Method, path: &str) -> Response<Bytes> {
+    pub async fn answer(&self, method: &Method, uri: &Uri) -> Response<Bytes> {
+        let path = uri.path();
+        if let Some(below) = path.strip_prefix("/api/v1/warm") {
+            return self.warm(method, below, uri.query());
+        }
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut response = document(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -65,6 +76,34 @@ impl AdminApi {
                 document(StatusCode::NOT_FOUND, &known)
             }
         }
+    }
+
+    /// Answers what is asked of the jobs that warm; `below` is the path behind theirs.
+    fn warm(&self, method: &Method, below: &str, query: Option<&str>) -> Response<Bytes> {
+        let warmer = &self.warmer;
+        let id = below.strip_prefix('/');
+        let (status, told) = match (method.as_str(), below, id) {
+            ("POST", "", _) => warm::begin(warmer, &Params::of(query)),
+            ("GET" | "HEAD", "", _) => warm::list(warmer),
+            ("GET" | "HEAD", _, Some(id)) => warm::report(warmer, id),
+            ("DELETE", _, Some(id)) => warm::cancel(warmer, id),
+            (_, _, None) if !below.is_empty() => {
+                (StatusCode::NOT_FOUND, json!({"error": "not found"}))
+            }
+            _ => {
+                let allowed = if below.is_empty() {
+                    "GET, HEAD, POST"
+                } else {
+                    "GET, HEAD, DELETE"
+                };
+                let mut response =
+                    document(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": allowed}));
+                let allowed = HeaderValue::from_static(allowed);
+                response.headers_mut().insert(ALLOW, allowed);
+                return response;
+            }
+        };
+        document(status, &told)
     }
 
     /// Ready means: new bytes can be kept. A mirror whose upstreams are out is ready: it serves what it has.

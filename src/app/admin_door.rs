@@ -17,7 +17,7 @@ impl Handler for AdminDoor {
     type Ticket = ();
 
     async fn handle(&self, request: Request<()>) -> (Response<Body>, ()) {
-        let answer = self.0.answer(request.method(), request.uri().path()).await;
+        let answer = self.0.answer(request.method(), request.uri()).await;
         let (mut head, bytes) = answer.into_parts();
         head.headers.insert(CONTENT_LENGTH, bytes.len().into());
         let bytes = if request.method() == Method::HEAD {

@@ -4,6 +4,7 @@
 //! reached through a global: two apps live in one process without knowing of each other.
 
 mod admin_door;
+mod engine;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,15 +18,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use prometheus::Registry as MetricRegistry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
+pub use self::engine::Engine;
 use crate::admin::AdminApi;
 use crate::config::{Auth, Config, OnLeave, Upstream as UpstreamConfig};
+use crate::mirror::warm::Warmer;
 use crate::mirror::{
-    FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies, TagPolicy,
+    FillPolicy, Measures, Mirror, MirrorMetrics, Names, Parts, SystemClock, TagPolicies, TagPolicy,
     Upstream,
 };
 use crate::server::{
@@ -114,15 +117,12 @@ impl App {
             .enable_all()
             .build()?;
 
-        let store = Arc::new(DiskStore::open(&config.store().path)?);
-        let mirror = Mirror::new(Parts {
-            upstreams: upstreams(config, &metrics)?,
-            store,
-            clock: Arc::new(SystemClock),
-            fills: fill_policy(config),
-            fetch_runtime: fetch_runtime.handle().clone(),
-            metrics: MirrorMetrics::new(&metrics)?,
-        });
+        let mirror = mirror(config, &metrics, fetch_runtime.handle())?;
+        let warmer = Warmer::new(
+            Arc::clone(&mirror),
+            names(config),
+            fetch_runtime.handle().clone(),
+        );
 
         let mut clients = Listeners::default();
         let registry_api = Arc::new(RegistryApi::new(
@@ -144,6 +144,7 @@ impl App {
         let ending = watch::Sender::new(false);
         let admin_api = AdminApi::new(
             Arc::clone(&mirror),
+            warmer,
             metrics,
             config.offline(),
             ending.subscribe(),
@@ -238,6 +239,33 @@ impl App {
         fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }
+}
+
+/// The engine over the config's store and upstreams.
+fn mirror(
+    config: &Config,
+    metrics: &MetricRegistry,
+    fetch_runtime: &Handle,
+) -> Result<Arc<Mirror>, AppError> {
+    let store = Arc::new(DiskStore::open(&config.store().path)?);
+    Ok(Mirror::new(Parts {
+        upstreams: upstreams(config, metrics)?,
+        store,
+        clock: Arc::new(SystemClock),
+        fills: fill_policy(config),
+        fetch_runtime: fetch_runtime.clone(),
+        metrics: MirrorMetrics::new(metrics)?,
+    }))
+}
+
+/// Every name and alias that an upstream has in references to images.
+pub fn names(config: &Config) -> Names {
+    let names = config.upstreams().iter().flat_map(|upstream| {
+        let own = Arc::<str>::from(upstream.name.as_str());
+        let spoken = std::iter::once(&upstream.name).chain(&upstream.aliases);
+        spoken.map(move |name| (name.as_str().to_owned(), Arc::clone(&own)))
+    });
+    Names::new(names)
 }
 
 /// The ways to the declared upstreams, or offline to none.

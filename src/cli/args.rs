@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::bundle::BundleCommand;
+use super::warm::WarmArgs;
+
 /// A pull-through caching mirror for container registries.
 #[derive(Parser)]
 #[command(version, about)]
@@ -25,6 +28,13 @@ pub(super) enum Command {
         /// End after the table, instead of serving until asked to end.
         #[arg(long)]
         once: bool,
+    },
+    /// Bring images before anybody asks for them.
+    Warm(WarmArgs),
+    /// Carry images as files, to where there is no network.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
     },
     /// Look at a config.
     Config {

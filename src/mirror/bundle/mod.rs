@@ -12,6 +12,7 @@
 //! | `paths` | what a file in a bundle is, by its name (pure) |
 //! | `tarball` | the files of a tar; refuses all that is no plain file |
 //! | `survey` | one look over all files: sizes, digests, documents |
+//! | `described` | what it says of its images, for people |
 //! | `named` | which images there are, and what they are called (pure) |
 //! | `plan` | what becomes of them (pure) |
 //! | `take_in` | carrying that out |
@@ -21,6 +22,7 @@
 //! Synchronous and without files: bytes come and go by [`Read`](std::io::Read) and [`Write`](std::io::Write).
 
 mod cut;
+mod described;
 mod error;
 mod named;
 mod paths;
@@ -33,6 +35,7 @@ mod tests;
 mod write;
 
 pub use cut::{Cut, CutImage, CutOptions, Selection, cut};
+pub use described::Described;
 pub use error::BundleError;
 pub use named::{Calling, Named, named};
 pub use plan::{Held, Nothing, Plan, StoreHolds, plan};
