@@ -39,8 +39,8 @@ impl Mirror {
                 tell(size);
                 return Ok(Brought { size, fetched });
             }
-            let fetcher = self.fetcher(link, Feed::Blob)?;
-            let (fill, began) = match self.fills.enter(&fetcher, true) {
+            let way = self.fetcher(link, Feed::Blob)?;
+            let (fill, began) = match self.fills.enter(&way, true) {
                 Entered::Began(seat) => {
                     ahead(&seat);
                     (Arc::clone(seat.fill()), true)

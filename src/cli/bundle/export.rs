@@ -21,6 +21,10 @@ const LEVEL: i32 = 3;
 
 /// The command's own part of the command line.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(in crate::cli) struct ExportArgs {
     /// The mirror's config file.
     #[arg(long, value_name = "FILE")]

@@ -46,8 +46,11 @@ pub(in crate::cli) struct LookArgs {
     json: bool,
 }
 
+/// A bundle, and the name that it is shown under.
+type Supplied = (String, Box<dyn Supply>);
+
 /// The files of each bundle, by the name that it is shown under.
-fn supplies(paths: &[PathBuf]) -> Result<Vec<(String, Box<dyn Supply>)>, Failure> {
+fn supplies(paths: &[PathBuf]) -> Result<Vec<Supplied>, Failure> {
     let bundles = pieces::bundles(paths).map_err(failure)?;
     let supplies = bundles.into_iter().map(|files| {
         let shown = files[0].display().to_string();
@@ -124,10 +127,10 @@ fn planned(
     store: &dyn Store,
     lenient: bool,
 ) -> Result<Plan, BundleError> {
-    let (images, made) = named(survey, calling)?;
+    let images = named(survey, calling)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_secs());
-    plan(survey, images, made, &StoreHolds(store), lenient, now)
+    plan(survey, images, &StoreHolds(store), lenient, now)
 }
 
 fn line(image: &crate::mirror::bundle::Named) -> String {
@@ -202,8 +205,8 @@ fn missing(survey: &Survey) -> Result<Vec<String>, BundleError> {
         called: called.as_ref(),
         upstream: Some(upstream),
     };
-    let (images, made) = named(survey, calling)?;
-    match plan(survey, images, made, &Nothing, false, 0) {
+    let images = named(survey, calling)?;
+    match plan(survey, images, &Nothing, false, 0) {
         Ok(_) => Ok(Vec::new()),
         Err(BundleError::Missing(missing)) => Ok(missing),
         Err(error) => Err(error),

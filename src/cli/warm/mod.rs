@@ -61,13 +61,13 @@ pub(super) struct WarmArgs {
     /// Pins what is here then under this name.
     #[arg(long, value_name = "NAME")]
     pin: Option<String>,
-    /// The running mirror's operator side [default: http://127.0.0.1:5001].
+    /// The running mirror's operator side; if nothing is said, at the usual port of this machine.
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     server: Option<String>,
     /// The mirror's config file: asks the mirror that runs by it, or does the work itself if none does.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A file that holds the mirror's token; the environment variable ROADSTEAD_TOKEN may hold it instead.
+    /// A file that holds the mirror's token; the environment variable `ROADSTEAD_TOKEN` may hold it instead.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Writes the report as JSON.

@@ -171,16 +171,15 @@ impl Cutting<'_> {
         match wanted {
             Wanted::Tags(_, pattern) => self.matching(wanted, &origin, pattern),
             Wanted::Image(reference) => match (reference.digest(), reference.tag()) {
-                (Some(digest), tag) => self.image(&origin, tag.cloned(), digest),
-                (None, Some(tag)) => match self.record(&origin, tag)? {
-                    Some(record) => self.image(&origin, Some(tag.clone()), &record.digest),
-                    None => {
-                        self.cut
-                            .lacking
-                            .push(format!("{reference}: the tag is not known here"));
-                        Ok(())
-                    }
-                },
+                (Some(digest), tag) => self.image(&origin, tag, digest),
+                (None, Some(tag)) => {
+                    let Some(record) = self.record(&origin, tag)? else {
+                        let why = format!("{reference}: the tag is not known here");
+                        self.cut.lacking.push(why);
+                        return Ok(());
+                    };
+                    self.image(&origin, Some(tag), &record.digest)
+                }
                 (None, None) => Ok(()),
             },
         }
@@ -201,7 +200,7 @@ impl Cutting<'_> {
         }
         for tag in newest(tags, self.options.latest) {
             if let Some(record) = self.record(origin, &tag)? {
-                self.image(origin, Some(tag), &record.digest)?;
+                self.image(origin, Some(&tag), &record.digest)?;
             }
         }
         Ok(())
@@ -238,7 +237,7 @@ impl Cutting<'_> {
         for origin in self.origins(names)? {
             for tag in all(|after| self.store.tags(&origin, after, PAGE))? {
                 if let Some(record) = self.record(&origin, &tag)?.filter(choose) {
-                    self.image(&origin, Some(tag), &record.digest)?;
+                    self.image(&origin, Some(&tag), &record.digest)?;
                 }
             }
         }
@@ -271,11 +270,11 @@ impl Cutting<'_> {
     fn image(
         &mut self,
         origin: &Origin,
-        tag: Option<Tag>,
+        tag: Option<&Tag>,
         digest: &Digest,
     ) -> Result<(), BundleError> {
         let mut left = vec![digest.clone()];
-        let what = match &tag {
+        let what = match tag {
             Some(tag) => format!("{}/{}:{tag}", origin.upstream, origin.repository),
             None => format!("{}/{}", origin.upstream, origin.repository),
         };
@@ -293,7 +292,7 @@ impl Cutting<'_> {
             if std::mem::take(&mut is_top) {
                 self.cut.images.push(CutImage {
                     origin: origin.clone(),
-                    tag: tag.clone(),
+                    tag: tag.cloned(),
                     digest: digest.clone(),
                     media_type: manifest.media_type.clone(),
                     size: bytes.len() as u64,
@@ -339,7 +338,7 @@ impl Cutting<'_> {
                 Some(content) if content.size() == blob.size => self.add(&blob.digest, blob.size),
                 // The other side has it: it need not be here.
                 None if self.options.have.contains(&blob.digest) => {
-                    self.add(&blob.digest, blob.size)
+                    self.add(&blob.digest, blob.size);
                 }
                 _ => self
                     .cut
@@ -355,7 +354,7 @@ impl Cutting<'_> {
         let tags = fallback_tag(digest).into_iter().chain(cosign_tags(digest));
         for tag in tags {
             if let Some(record) = self.record(origin, &tag)? {
-                self.image(origin, Some(tag), &record.digest)?;
+                self.image(origin, Some(&tag), &record.digest)?;
             }
         }
         Ok(())

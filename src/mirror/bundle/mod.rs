@@ -37,7 +37,7 @@ mod write;
 pub use cut::{Cut, CutImage, CutOptions, Selection, cut};
 pub use described::Described;
 pub use error::BundleError;
-pub use named::{Calling, Named, named};
+pub use named::{Calling, Images, Named, named};
 pub use plan::{Held, Nothing, Plan, StoreHolds, plan};
 pub use survey::{Survey, survey};
 pub use take_in::{TakenIn, take_in};

@@ -33,19 +33,28 @@ pub struct Named {
     pub digest: Digest,
 }
 
-/// The images of a bundle; with what had to be made so that they are images: manifests for what `docker save` wrote.
-pub fn named(
-    survey: &Survey,
-    calling: Calling<'_>,
-) -> Result<(Vec<Named>, BTreeMap<Digest, Vec<u8>>), BundleError> {
+/// Manifests that are made here, by their digests.
+pub(super) type Made = BTreeMap<Digest, Vec<u8>>;
+
+/// The images of a bundle.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// What they are called.
+    pub named: Vec<Named>,
+    /// What had to be made so that they are images: manifests for what `docker save` wrote.
+    pub(super) made: Made,
+}
+
+/// The images of a bundle, and what they are called.
+pub fn named(survey: &Survey, calling: Calling<'_>) -> Result<Images, BundleError> {
     if let (Some(index), true) = (&survey.index, survey.is_layout || survey.docker.is_none()) {
-        return Ok((in_layout(index, calling)?, BTreeMap::new()));
+        return in_layout(index, calling);
     }
     if let Some(docker) = &survey.docker {
         return saved(survey, docker, calling);
     }
     if !survey.tags.is_empty() || !survey.revisions.is_empty() {
-        return Ok((in_storage(survey, calling)?, BTreeMap::new()));
+        return in_storage(survey, calling);
     }
     let why = "it has neither an index.json (an OCI layout), nor a manifest.json (docker save), nor the folders of a registry's storage (docker/registry/v2)";
     Err(BundleError::Whole(why.to_owned()))
@@ -63,11 +72,15 @@ struct Entry {
     annotations: Option<BTreeMap<String, Value>>,
 }
 
-fn in_layout(index: &[u8], calling: Calling<'_>) -> Result<Vec<Named>, BundleError> {
+fn in_layout(index: &[u8], calling: Calling<'_>) -> Result<Images, BundleError> {
     let index: Index = serde_json::from_slice(index)
         .map_err(|error| BundleError::entry("index.json", format!("it is no index: {error}")))?;
     let entries = index.manifests.into_iter();
-    entries.map(|entry| in_index(entry, calling)).collect()
+    let named = entries.map(|entry| in_index(entry, calling));
+    Ok(Images {
+        named: named.collect::<Result<_, _>>()?,
+        made: Made::new(),
+    })
 }
 
 fn in_index(entry: Entry, calling: Calling<'_>) -> Result<Named, BundleError> {
@@ -133,15 +146,11 @@ struct Saved {
     layers: Vec<String>,
 }
 
-fn saved(
-    survey: &Survey,
-    docker: &[u8],
-    calling: Calling<'_>,
-) -> Result<(Vec<Named>, BTreeMap<Digest, Vec<u8>>), BundleError> {
+fn saved(survey: &Survey, docker: &[u8], calling: Calling<'_>) -> Result<Images, BundleError> {
     let refused = |why: String| BundleError::entry("manifest.json", why);
     let images: Vec<Saved> =
         serde_json::from_slice(docker).map_err(|error| refused(error.to_string()))?;
-    let (mut found, mut made) = (Vec::new(), BTreeMap::new());
+    let mut found = Images::default();
     for image in images {
         let manifest = manifest_of(survey, &image)?;
         let digest = Digest::sha256_of(&manifest);
@@ -160,15 +169,15 @@ fn saved(
             references.push(called.clone());
         }
         for reference in references {
-            found.push(Named {
+            found.named.push(Named {
                 origin: origin(reference.name(), calling).map_err(refused)?,
                 tag: reference.tag().cloned(),
                 digest: digest.clone(),
             });
         }
-        made.insert(digest, manifest);
+        found.made.insert(digest, manifest);
     }
-    Ok((found, made))
+    Ok(found)
 }
 
 /// The manifest of an image that has none: its layers as they are, which is not compressed.
@@ -195,7 +204,7 @@ fn manifest_of(survey: &Survey, image: &Saved) -> Result<Vec<u8>, BundleError> {
     Ok(manifest.to_string().into_bytes())
 }
 
-fn in_storage(survey: &Survey, calling: Calling<'_>) -> Result<Vec<Named>, BundleError> {
+fn in_storage(survey: &Survey, calling: Calling<'_>) -> Result<Images, BundleError> {
     let upstream = calling.upstream.ok_or_else(|| {
         BundleError::Whole(
             "it is a registry's storage; say by --upstream whose repositories these are".to_owned(),
@@ -219,7 +228,10 @@ fn in_storage(survey: &Survey, calling: Calling<'_>) -> Result<Vec<Named>, Bundl
         tag: None,
         digest: digest.clone(),
     });
-    Ok(tags.chain(revisions).collect())
+    Ok(Images {
+        named: tags.chain(revisions).collect(),
+        made: Made::new(),
+    })
 }
 
 fn origin(name: &ImageName, calling: Calling<'_>) -> Result<Origin, String> {

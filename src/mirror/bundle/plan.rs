@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::named::Named;
+use super::named::{Images, Made, Named};
 use super::survey::Survey;
 use super::{BundleError, cut::read_manifest};
 use crate::mirror::link;
@@ -72,7 +72,7 @@ pub struct Plan {
     /// The files that are to become content: path and digest.
     pub(super) files: HashMap<String, Digest>,
     /// Manifests that are made here.
-    pub(super) made: BTreeMap<Digest, Vec<u8>>,
+    pub(super) made: Made,
     pub(super) links: Vec<Link>,
     pub(super) records: Vec<(RecordKey, Record)>,
     /// The images that are taken in.
@@ -83,28 +83,27 @@ pub struct Plan {
     pub left_out: Vec<String>,
 }
 
-/// Decides what becomes of `images`. `made` are manifests that go with them; records are made at `now` (Unix seconds).
+/// Decides what becomes of `images`; records are made at `now` (Unix seconds).
 ///
 /// Fails, and names it, when anything that an image needs is in neither the bundle nor `held`, or has another size than
 /// is said of it. With `lenient` such an image is left out instead.
 pub fn plan(
     survey: &Survey,
-    images: Vec<Named>,
-    made: BTreeMap<Digest, Vec<u8>>,
+    images: Images,
     held: &dyn Held,
     lenient: bool,
     now: u64,
 ) -> Result<Plan, BundleError> {
     let mut planning = Planning {
         survey,
-        made,
+        made: images.made,
         held,
         referrers: BTreeMap::new(),
         plan: Plan::default(),
     };
     let mut missing = Vec::new();
     let mut seen = HashSet::new();
-    for image in images {
+    for image in images.named {
         let what = match &image.tag {
             Some(tag) => format!(
                 "{}/{}:{tag}",
@@ -130,12 +129,16 @@ pub fn plan(
     Ok(planning.plan)
 }
 
+/// A digest of a repository of an upstream.
+type Subject = (String, String, Digest);
+/// What refers to it, each by its own digest.
+type Referring = (Origin, BTreeMap<Digest, Value>);
+
 struct Planning<'p> {
     survey: &'p Survey,
-    made: BTreeMap<Digest, Vec<u8>>,
+    made: Made,
     held: &'p dyn Held,
-    /// What refers to a digest of a repository, by its own digest.
-    referrers: BTreeMap<(String, String, Digest), (Origin, BTreeMap<Digest, Value>)>,
+    referrers: BTreeMap<Subject, Referring>,
     plan: Plan,
 }
 

@@ -1,6 +1,6 @@
 //! One look over all files of a bundle: what each is, how long, and whether its bytes are what its name says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
 use super::paths::{Place, place};
@@ -40,6 +40,7 @@ pub struct Survey {
     /// A distribution registry's tags, and the manifests that its repositories have.
     pub(super) tags: Vec<(Repository, Tag, Digest)>,
     pub(super) revisions: Vec<(Repository, Digest)>,
+    paths: HashSet<String>,
     manifest_bytes: u64,
 }
 
@@ -78,15 +79,17 @@ impl Survey {
         self.files.get(target)
     }
 
-    fn alias(&mut self, path: &str, target: &str) -> Result<(), BundleError> {
-        if self.files.contains_key(path)
-            || self
-                .aliases
-                .insert(path.to_owned(), target.to_owned())
-                .is_some()
-        {
-            return Err(twice(path));
+    /// A path that is there twice would mean two things.
+    fn first_time(&mut self, path: &str) -> Result<(), BundleError> {
+        if self.paths.insert(path.to_owned()) {
+            return Ok(());
         }
+        Err(BundleError::entry(path, "it is there twice"))
+    }
+
+    fn alias(&mut self, path: &str, target: &str) -> Result<(), BundleError> {
+        self.first_time(path)?;
+        self.aliases.insert(path.to_owned(), target.to_owned());
         Ok(())
     }
 
@@ -97,17 +100,15 @@ impl Survey {
         bytes: &mut dyn Read,
         tell: &mut dyn FnMut(u64),
     ) -> Result<(), BundleError> {
-        if self.files.contains_key(path) || self.aliases.contains_key(path) {
-            return Err(twice(path));
-        }
+        self.first_time(path)?;
         match place(path) {
             Place::Mark => {
                 read(path, size, MAX_SMALL, bytes)?;
                 self.is_layout = true;
             }
-            Place::Index => once(&mut self.index, path, read(path, size, MAX_INDEX, bytes)?)?,
+            Place::Index => self.index = Some(read(path, size, MAX_INDEX, bytes)?),
             Place::DockerManifest => {
-                once(&mut self.docker, path, read(path, size, MAX_INDEX, bytes)?)?;
+                self.docker = Some(read(path, size, MAX_INDEX, bytes)?);
             }
             Place::TagLink(repository, tag) => {
                 let digest = link(path, &read(path, size, MAX_SMALL, bytes)?)?;
@@ -165,7 +166,7 @@ impl Survey {
             return Err(BundleError::entry(path, why));
         }
         let digest = match (verifier.finish(), place(path)) {
-            (Ok(verified), _) => verified.digest().clone(),
+            (Ok(proof), _) => proof.digest().clone(),
             (Err(mismatch), Place::Other) => mismatch.actual,
             (Err(mismatch), _) => {
                 let why = format!("its bytes have the digest {}", mismatch.actual);
@@ -186,17 +187,6 @@ impl Survey {
         self.files.insert(path.to_owned(), File { size, digest });
         Ok(())
     }
-}
-
-fn once(slot: &mut Option<Vec<u8>>, path: &str, document: Vec<u8>) -> Result<(), BundleError> {
-    match slot.replace(document) {
-        Some(_) => Err(twice(path)),
-        None => Ok(()),
-    }
-}
-
-fn twice(path: &str) -> BundleError {
-    BundleError::entry(path, "it is there twice")
 }
 
 /// A document that is to be held in memory.

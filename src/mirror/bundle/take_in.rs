@@ -96,8 +96,8 @@ fn keep(
         tell(length as u64);
     }
     match verifier.finish() {
-        Ok(verified) => {
-            partial.commit(&verified)?;
+        Ok(proof) => {
+            partial.commit(&proof)?;
             Ok(())
         }
         Err(mismatch) => {

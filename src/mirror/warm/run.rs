@@ -50,7 +50,7 @@ enum Found {
 impl Run {
     /// Does the job. Dropped, it stops; what it had begun to fetch goes on by itself.
     pub(super) async fn run(self) {
-        let rows: Vec<_> = self.order.wanted.iter().cloned().collect();
+        let rows = self.order.wanted.clone();
         let rows: Vec<_> = rows
             .into_iter()
             .map(|wanted| (self.board.add(wanted.to_string()), wanted))
