@@ -9,6 +9,7 @@
 mod support;
 
 mod answers;
+mod bundles;
 mod disks;
 mod heads;
 mod herd;
@@ -21,3 +22,4 @@ mod paths;
 mod process;
 mod pulls;
 mod support_holds;
+mod warm;

@@ -29,6 +29,7 @@ pub(crate) struct Plan {
     ttl: &'static str,
     capacity: &'static str,
     patience: Option<&'static str>,
+    offline: bool,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
 }
@@ -47,6 +48,7 @@ impl Plan {
             ttl: "1h",
             capacity: "8GiB",
             patience: None,
+            offline: false,
             data: None,
             environment: Vec::new(),
         }
@@ -82,8 +84,21 @@ impl Plan {
         self
     }
 
-    /// Writes config and password file into `folder` and starts the mirror with its data there.
-    pub(crate) async fn start(mut self) -> Mirror {
+    /// It asks no upstream at all.
+    pub(crate) fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Writes config and password file into a folder and starts the mirror with its data there.
+    pub(crate) async fn start(self) -> Mirror {
+        let mut mirror = self.prepare();
+        mirror.start().await;
+        mirror
+    }
+
+    /// The same without starting it.
+    pub(crate) fn prepare(mut self) -> Mirror {
         let folder = TempDir::new().expect("a folder for the mirror");
         let (address, admin) = (free_address(), free_address());
         let environment = std::mem::take(&mut self.environment);
@@ -94,16 +109,14 @@ impl Plan {
             self.config(folder.path(), &data, address, admin),
         )
         .expect("the mirror's config");
-        let mut mirror = Mirror {
+        Mirror {
             daemon: None,
             folder,
             data,
             environment,
             address,
             admin,
-        };
-        mirror.start().await;
-        mirror
+        }
     }
 
     fn config(&self, folder: &Path, data: &Path, address: SocketAddr, admin: SocketAddr) -> String {
@@ -113,8 +126,9 @@ impl Plan {
             capacity,
             ..
         } = self;
+        let offline = self.offline;
         let mut text = format!(
-            "[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
+            "offline = {offline}\n[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
@@ -181,6 +195,16 @@ impl Mirror {
         })
         .await;
         self.daemon = Some(daemon);
+    }
+
+    /// Its config file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("mirror.toml")
+    }
+
+    /// Where its operator asks.
+    pub(crate) fn operator(&self) -> String {
+        format!("http://{}", self.admin)
     }
 
     /// Ends the process as a power cut would (SIGKILL).

@@ -146,12 +146,11 @@ mod tests {
     #[test]
     fn what_is_no_yaml_is_refused_and_what_would_grow_without_end_too() {
         assert!(of_kubernetes("{{ .Values.image }}: [").is_err());
-        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
-        for nth in 1..12 {
+        let rows = (1..12).map(|nth| {
             let before = format!("*a{}", nth - 1);
-            let row = vec![before; 10].join(",");
-            bomb.push_str(&format!("a{nth}: &a{nth} [{row}]\n"));
-        }
+            format!("a{nth}: &a{nth} [{}]\n", vec![before; 10].join(","))
+        });
+        let bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned() + &rows.collect::<String>();
         assert!(of_kubernetes(&bomb).is_err());
     }
 }

@@ -19,7 +19,7 @@
 //! | `cut` | what belongs into a new bundle |
 //! | `write` | writing it |
 //!
-//! Synchronous and without files: bytes come and go by [`Read`](std::io::Read) and [`Write`](std::io::Write).
+//! Synchronous and without files: bytes come and go by [`Read`] and [`Write`](std::io::Write).
 
 mod cut;
 mod described;
