@@ -89,20 +89,21 @@ impl Board {
         })
     }
 
-    /// Puts the images that a pattern stands for behind those that are there; its own row tells how many there are.
+    /// Puts the images that a pattern stands for in its place: the first into its row, the others behind all.
     pub(super) fn expand(
         &self,
         row: RowId,
         found: Vec<ImageReference>,
     ) -> Vec<(RowId, ImageReference)> {
-        let number = found.len();
-        let rows = found.into_iter().map(|it| (self.add(it.to_string()), it));
-        let rows = rows.collect();
-        self.ends(
-            row,
-            RowState::Done,
-            Some(format!("stands for {number} images")),
-        );
+        let mut rows = Vec::new();
+        for image in found {
+            if rows.is_empty() {
+                self.change(|told| told.report.rows[row.0].reference = image.to_string());
+                rows.push((row, image));
+            } else {
+                rows.push((self.add(image.to_string()), image));
+            }
+        }
         rows
     }
 

@@ -85,14 +85,7 @@ async fn a_pattern_stands_for_the_newest_tags_that_match() {
     newest.latest = Some(2);
     let report = warm(&warmer, newest).await;
     let rows: Vec<_> = report.rows.iter().map(|row| &*row.reference).collect();
-    assert_eq!(
-        rows,
-        [
-            "docker.io/a/b:3.*",
-            "docker.io/a/b:3.10",
-            "docker.io/a/b:3.9"
-        ]
-    );
+    assert_eq!(rows, ["docker.io/a/b:3.10", "docker.io/a/b:3.9"]);
     assert_eq!(report.state, JobState::Complete);
     let nothing = warm(&warmer, order(&["a/b:9*"])).await;
     assert_eq!(nothing.rows[0].reason.as_deref(), Some("no tag matches"));
