@@ -12,6 +12,7 @@
 //! | `totals`, `views` | what is shown, as values |
 //! | `page/` | the same for people |
 //! | `answers`, `trouble` | answers, and why there is no better one |
+//! | `warm` | the jobs that warm |
 //! | `process` | what is told of the process itself |
 
 mod answers;
@@ -27,6 +28,7 @@ mod tests;
 mod totals;
 mod trouble;
 mod views;
+mod warm;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -42,9 +44,10 @@ use tokio::sync::watch;
 
 use self::guard::{Visitor, admit};
 use self::query::Query;
-use self::routes::{Found, find};
+use self::routes::{Found, find, id};
 use self::trouble::Trouble;
 use crate::mirror::Mirror;
+use crate::mirror::warm::Warmer;
 
 pub use named::Declared;
 pub use process::declare_process;
@@ -57,6 +60,8 @@ pub struct AdminParts {
     pub mirror: Arc<Mirror>,
     /// What is declared to be measured.
     pub metrics: Registry,
+    /// The jobs that warm.
+    pub warmer: Warmer,
     /// Whether no upstream is asked.
     pub offline: bool,
     /// Turns true when the process has been asked to end: then it is not ready any more.
@@ -112,6 +117,7 @@ impl AdminApi {
         } else {
             Query::read(request.uri.query(), operation.parameters())?
         };
+        let query = query.with_id(id(request.uri.path()));
         self.carry_out(operation, query).await
     }
 }

@@ -13,6 +13,7 @@ use super::routes::{Operation, TABLE};
 use super::totals::Gathered;
 use super::trouble::Trouble;
 use super::views::{FillView, StatusView, StoreView, UpstreamView};
+use super::warm::{self, Params};
 use super::{AdminApi, answers, named};
 use crate::mirror::{KeepingError, Mirror};
 use crate::oci::{Digest, Reference};
@@ -25,6 +26,10 @@ pub(super) fn unknown_path() -> Trouble {
     let paths: Vec<_> = TABLE.iter().map(|(_, path, _)| *path).collect();
     let reason = format!("not found; known: {}", paths.join(", "));
     Trouble::new(StatusCode::NOT_FOUND, reason)
+}
+
+fn told((status, document): warm::Told) -> Response<Bytes> {
+    answers::status(status, &document)
 }
 
 /// What an operator names: a reference, or a digest wherever it is.
@@ -59,6 +64,16 @@ impl AdminApi {
             Operation::Upstreams => {
                 let upstreams = self.upstreams(&self.gathered());
                 Ok(answers::json(&json!({"items": upstreams})))
+            }
+            Operation::Warm => Ok(told(warm::begin(&self.parts.warmer, &Params::of(&query)))),
+            Operation::WarmJobs => Ok(told(warm::list(&self.parts.warmer))),
+            Operation::WarmJob => {
+                let id = query.required("id")?;
+                Ok(told(warm::report(&self.parts.warmer, id)))
+            }
+            Operation::StopWarming => {
+                let id = query.required("id")?;
+                Ok(told(warm::cancel(&self.parts.warmer, id)))
             }
             Operation::Fills => Ok(answers::json(&json!({"items": self.fills()}))),
             Operation::Repositories

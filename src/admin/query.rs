@@ -37,6 +37,18 @@ impl Query {
         }
     }
 
+    /// The same with what stands in the path, as one more parameter.
+    pub(super) fn with_id(mut self, id: Option<&str>) -> Self {
+        let id = id.map(|id| ("id".to_owned(), id.to_owned()));
+        self.0.extend(id);
+        self
+    }
+
+    /// All parameters.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// All values of a parameter.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let found = self.0.iter().filter(move |(key, _)| key == name);

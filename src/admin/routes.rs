@@ -25,13 +25,17 @@ pub(super) enum Operation {
     Purge,
     Refresh,
     Collect,
+    Warm,
+    WarmJobs,
+    WarmJob,
+    StopWarming,
 }
 
 /// The method, the path, and what is meant by them.
 type Row = (Method, &'static str, Operation);
 
 /// Every operation. Whatever is answered to GET is answered to HEAD.
-pub(super) const TABLE: [Row; 20] = [
+pub(super) const TABLE: [Row; 24] = [
     (Method::GET, "/healthz", Operation::Health),
     (Method::GET, "/readyz", Operation::Readiness),
     (Method::GET, "/metrics", Operation::Metrics),
@@ -52,6 +56,10 @@ pub(super) const TABLE: [Row; 20] = [
     (Method::POST, "/api/v1/purge", Operation::Purge),
     (Method::POST, "/api/v1/refresh", Operation::Refresh),
     (Method::POST, "/api/v1/gc", Operation::Collect),
+    (Method::POST, "/api/v1/warm", Operation::Warm),
+    (Method::GET, "/api/v1/warm", Operation::WarmJobs),
+    (Method::GET, "/api/v1/warm/{id}", Operation::WarmJob),
+    (Method::DELETE, "/api/v1/warm/{id}", Operation::StopWarming),
 ];
 
 /// What a method and a path lead to.
@@ -85,9 +93,33 @@ impl Operation {
             Self::Unpin => &["name"],
             Self::Refresh => &["reference"],
             Self::Collect => &["dry_run"],
+            Self::Warm => &[
+                "reference",
+                "platform",
+                "referrers",
+                "latest",
+                "pin",
+                "pin_adds",
+            ],
+            Self::WarmJob | Self::StopWarming => &["id"],
             _ => &[],
         }
     }
+}
+
+/// Whether a path is the one of a row; with what stands for `{id}` in it, which is empty where there is none.
+fn id_of<'a>(known: &str, path: &'a str) -> Option<&'a str> {
+    let Some(before) = known.strip_suffix("{id}") else {
+        return (known == path).then_some("");
+    };
+    path.strip_prefix(before)
+        .filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// What stands in the path for the `{id}` of its row.
+pub(super) fn id(path: &str) -> Option<&str> {
+    let mut ids = TABLE.iter().filter_map(|(_, known, _)| id_of(known, path));
+    ids.find(|id| !id.is_empty())
 }
 
 /// Looks a method and a path up.
@@ -97,7 +129,11 @@ pub(super) fn find(method: &Method, path: &str) -> Found {
     } else {
         method
     };
-    let rows = || TABLE.iter().filter(|(_, known, _)| *known == path);
+    let rows = || {
+        TABLE
+            .iter()
+            .filter(|(_, known, _)| id_of(known, path).is_some())
+    };
     if let Some((.., operation)) = rows().find(|(known, ..)| known == asked) {
         return Found::Operation(*operation);
     }

@@ -4,6 +4,7 @@
 //! reached through a global: two apps live in one process without knowing of each other.
 
 mod admin_door;
+mod engine;
 mod policies;
 mod store_metrics;
 mod upkeep;
@@ -20,15 +21,19 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use prometheus::Registry as MetricRegistry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
-use self::policies::{api_policy, fill_policy, garbage_policy, limits};
+pub use self::engine::Engine;
+pub use self::policies::limits;
+use self::policies::{api_policy, fill_policy, garbage_policy};
+pub use self::upstreams::names;
 use self::upstreams::{declared, namespaces, upstreams};
 use crate::admin::{AdminApi, AdminParts, declare_process};
 use crate::config::Config;
+use crate::mirror::warm::Warmer;
 use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, SystemClock};
 use crate::server::{
     BindError, DoorLimits, Drained, Listeners, RegistryApi, ServeError, ServerMetrics,
@@ -118,23 +123,19 @@ impl App {
 
         let store = Arc::new(DiskStore::open(&config.store().path, limits(config))?);
         store_metrics::register(&metrics, Arc::clone(&store) as _)?;
-        let mirror = Mirror::new(Parts {
-            upstreams: upstreams(config, &metrics)?,
-            store: Arc::clone(&store) as _,
-            clock: Arc::new(SystemClock),
-            fills: fill_policy(config),
-            garbage: garbage_policy(config),
-            access: AccessPolicy::default(),
-            fetch_runtime: fetch_runtime.handle().clone(),
-            metrics: MirrorMetrics::new(&metrics)?,
-        });
+        let mirror = mirror(config, &store, &metrics, fetch_runtime.handle())?;
+        let warmer = Warmer::new(
+            Arc::clone(&mirror),
+            names(config),
+            fetch_runtime.handle().clone(),
+        );
 
-        let names = config.upstreams().iter().map(|it| it.name.as_str());
+        let upstream_names = config.upstreams().iter().map(|it| it.name.as_str());
         let mut clients = Listeners::default();
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
-            ServerMetrics::new(&metrics)?.with_upstreams(names),
+            ServerMetrics::new(&metrics)?.with_upstreams(upstream_names),
             api_policy(config),
         ));
         let limits = DoorLimits {
@@ -151,6 +152,7 @@ impl App {
         let token = config.admin().token.as_ref();
         let admin_api = AdminApi::new(AdminParts {
             mirror: Arc::clone(&mirror),
+            warmer,
             metrics,
             offline: config.offline(),
             ending: ending.subscribe(),
@@ -254,4 +256,23 @@ impl App {
         fetch_runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(drained)
     }
+}
+
+/// The engine over the store and the config's upstreams.
+fn mirror(
+    config: &Config,
+    store: &Arc<DiskStore>,
+    metrics: &MetricRegistry,
+    fetch_runtime: &Handle,
+) -> Result<Arc<Mirror>, AppError> {
+    Ok(Mirror::new(Parts {
+        upstreams: upstreams(config, metrics)?,
+        store: Arc::clone(store) as _,
+        clock: Arc::new(SystemClock),
+        fills: fill_policy(config),
+        garbage: garbage_policy(config),
+        access: AccessPolicy::default(),
+        fetch_runtime: fetch_runtime.clone(),
+        metrics: MirrorMetrics::new(metrics)?,
+    }))
 }

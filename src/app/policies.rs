@@ -5,7 +5,8 @@ use crate::mirror::{FillPolicy, GarbagePolicy, Measures};
 use crate::server::{ApiPolicy, RateLimited};
 use crate::store::Limits;
 
-pub(super) fn limits(config: &Config) -> Limits {
+/// How much the store of this config may take.
+pub fn limits(config: &Config) -> Limits {
     let store = config.store();
     let min_free = store.min_free.map(|free| free.as_u64());
     Limits {

@@ -10,7 +10,7 @@ use crate::admin::Declared;
 use crate::config::{
     Auth, Config, TagPolicy as TagPolicyConfig, Tags as TagsConfig, Upstream as UpstreamConfig,
 };
-use crate::mirror::{TagPolicies, TagPolicy, TagRule, Upstream};
+use crate::mirror::{Names, TagPolicies, TagPolicy, TagRule, Upstream};
 use crate::server::Namespaces;
 use crate::upstream::{
     Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry, Settings,
@@ -117,4 +117,14 @@ pub(super) fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
     Namespaces::new(names, default)
         .with_hosts(hosts)
         .with_private(private)
+}
+
+/// Every name and alias that an upstream has in references to images.
+pub fn names(config: &Config) -> Names {
+    let names = config.upstreams().iter().flat_map(|upstream| {
+        let own = Arc::<str>::from(upstream.name.as_str());
+        let spoken = std::iter::once(&upstream.name).chain(&upstream.aliases);
+        spoken.map(move |name| (name.as_str().to_owned(), Arc::clone(&own)))
+    });
+    Names::new(names)
 }

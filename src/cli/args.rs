@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::admin_client::At;
+use super::bundle::BundleCommand;
 use super::cache::CacheCommand;
+use super::warm::WarmArgs;
 
 /// A pull-through caching mirror for container registries.
 #[derive(Parser)]
@@ -66,6 +68,13 @@ pub(super) enum Command {
         /// One JSON document, for programs.
         #[arg(long)]
         json: bool,
+    },
+    /// Bring images before anybody asks for them.
+    Warm(WarmArgs),
+    /// Carry images as files, to where there is no network.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
     },
     /// Look at a config.
     Config {

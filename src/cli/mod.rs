@@ -2,6 +2,7 @@
 
 mod admin_client;
 mod args;
+mod bundle;
 mod cache;
 mod config_check;
 mod demo;
@@ -11,6 +12,7 @@ mod logging;
 mod serve;
 mod status;
 mod verify;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ pub fn main() -> ExitCode {
         Command::Status { at, watch, json } => status::run(&at, watch, json),
         Command::Cache { at, json, command } => cache::run(&at, &command, json),
         Command::Gc { at, dry_run, json } => cache::collect(&at, dry_run, json),
+        Command::Warm(args) => warm::run(&args),
+        Command::Bundle { command } => bundle::run(&command),
         Command::Config { command } => match command {
             ConfigCommand::Check { file, config } => {
                 config_check::run(&file.or(config).unwrap_or_default())

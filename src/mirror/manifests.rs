@@ -55,6 +55,21 @@ pub struct ManifestSummary {
     pub size: u64,
 }
 
+/// A manifest that was looked up, and whether its bytes came from upstream for that.
+pub(super) struct LookedUp {
+    pub(super) found: Answer<HeldManifest>,
+    pub(super) brought: bool,
+}
+
+impl LookedUp {
+    fn new(found: Answer<HeldManifest>) -> Self {
+        Self {
+            brought: found.outcome == Outcome::Miss,
+            found,
+        }
+    }
+}
+
 impl Mirror {
     /// The manifest that `reference` names in `origin`, for a GET by a client that takes `accepts`; by digest it gets
     /// what has that digest.
@@ -66,15 +81,29 @@ impl Mirror {
         accepts: Accepts,
     ) -> Result<Answer<HeldManifest>, MirrorError> {
         let proof = Proof::Manifest(reference.clone());
-        let right = &self.admit(asker, origin, proof).await?;
+        let right = self.admit(asker, origin, proof).await?;
+        let answer = self.look_up(&right, reference, accepts).await?;
+        if answer.brought {
+            let link = right.link(&answer.found.value.digest, Role::Manifest);
+            self.fetch_blobs_ahead(&right, &link, &answer.found.value);
+        }
+        Ok(answer.found)
+    }
+
+    /// The same for one who pulls nothing else of it now.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        right: &Right,
+        reference: &Reference,
+        accepts: Accepts,
+    ) -> Result<LookedUp, MirrorError> {
         let tag = match reference {
             Reference::Digest(digest) => {
                 let link = right.link(digest, Role::Manifest);
-                let answer = self
+                let found = self
                     .unless_absent(right, &link, self.manifest_by_digest(right, &link))
                     .await?;
-                self.pulled(right, &link, &answer);
-                return Ok(answer);
+                return Ok(LookedUp::new(found));
             }
             Reference::Tag(tag) => tag,
         };
@@ -85,23 +114,19 @@ impl Mirror {
             && resolved.outcome != Outcome::Miss
         {
             // The record has outlived what it names: upstream moved the tag and dropped the old manifest.
-            self.forget_tag(origin, tag, accepts).await;
+            self.forget_tag(&right.origin, tag, accepts).await;
             resolved = self.resolve(right, tag, accepts).await?;
             found = self.named_by(right, &resolved).await;
         }
-        let mut answer = found?;
-        self.pulled(
-            right,
-            &right.link(&answer.value.digest, Role::Manifest),
-            &answer,
-        );
+        let mut looked_up = LookedUp::new(found?);
+        let answer = &mut looked_up.found;
         // If the bytes were here, what happened to the tag is the whole story; and a stale tag is never told
         // as anything else.
         if answer.outcome == Outcome::Hit || matches!(resolved.outcome, Outcome::Stale(_)) {
             answer.outcome = resolved.outcome;
         }
         answer.age = resolved.age;
-        Ok(answer)
+        Ok(looked_up)
     }
 
     /// What a HEAD of `reference` in `origin` is answered with: fetches no manifest for a tag that upstream's own
@@ -203,13 +228,6 @@ impl Mirror {
     fn is_here(&self, link: &Link) -> bool {
         self.manifests.contains_key(link)
             || self.linked(link) && self.fills.content(&link.digest).is_some()
-    }
-
-    /// A client has a manifest whole: its blobs are asked for next.
-    fn pulled(self: &Arc<Self>, right: &Right, link: &Link, answer: &Answer<HeldManifest>) {
-        if answer.outcome == Outcome::Miss {
-            self.fetch_blobs_ahead(right, link, &answer.value);
-        }
     }
 
     async fn manifest_by_digest(

@@ -8,6 +8,7 @@
 //! | `access/` | in whose name something is asked for, and what upstream has shown to whom |
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
 //! | `ahead` | fills that no client waits for |
+//! | `bring` | a blob that is to be here whole, for nobody who reads it |
 //! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
 //! | `resolve` | a tag: its record while that is good |
@@ -19,12 +20,17 @@
 //! | `referrers` | what refers to a digest, or the fallback tag |
 //! | `overview` | what the operator is shown of the work |
 //! | `keeping` | what the operator does with what is kept |
+//! | `names` | under which names upstreams are written |
+//! | `warm/` | a list of images brought without a client |
+//! | `bundle/` | images carried as files |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
 mod absent;
 mod access;
 mod ahead;
+mod bring;
+pub mod bundle;
 mod clock;
 mod error;
 mod fills;
@@ -34,6 +40,7 @@ mod keeping;
 mod listings;
 mod manifests;
 mod metrics;
+mod names;
 mod obtain;
 mod outcome;
 mod overview;
@@ -46,6 +53,7 @@ mod tend;
 pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
+pub mod warm;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,6 +85,7 @@ pub use keeping::{
 };
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
+pub use names::Names;
 pub use obtain::Blob;
 pub use outcome::{Outcome, Who};
 pub use overview::UpstreamSeen;
@@ -143,18 +152,21 @@ struct Way {
     registry: Arc<dyn Registry>,
     tags: TagPolicies,
     lanes: Arc<Lanes>,
+    /// How many downloads that no client waits for it bears at once; at least one.
+    ahead: usize,
     eager: bool,
 }
 
 impl Way {
     fn new(upstream: Upstream, gauges: LaneGauges) -> Self {
-        let ahead = upstream.eager_downloads;
+        // Without its own, what goes on alone has one lane still.
+        let ahead = upstream.eager_downloads.max(1);
         Self {
             registry: upstream.registry,
             tags: upstream.tags,
-            // Without its own, what goes on alone has one lane still.
-            lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1), gauges)),
-            eager: ahead > 0,
+            lanes: Arc::new(Lanes::new(upstream.downloads, ahead, gauges)),
+            ahead,
+            eager: upstream.eager_downloads > 0,
         }
     }
 }

@@ -198,7 +198,11 @@ impl Mirror {
 
     /// Asks upstream, once for all who ask now, whether the repository has the digest in this role; remembers a
     /// yes. Gives the size in bytes, as far as upstream tells it.
-    async fn prove(self: &Arc<Self>, right: &Right, link: &Link) -> Result<u64, MirrorError> {
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        right: &Right,
+        link: &Link,
+    ) -> Result<u64, MirrorError> {
         let ask = || {
             let (mirror, link) = (Arc::clone(self), link.clone());
             let registry = Arc::clone(&right.registry);

@@ -134,7 +134,7 @@ impl Mirror {
         }
     }
 
-    async fn keep(&self, key: &RecordKey, record: &Record) {
+    pub(super) async fn keep(&self, key: &RecordKey, record: &Record) {
         let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
         let link = super::link(&key.origin, &record.digest, Role::Manifest);
         let kept = tokio::task::spawn_blocking(move || {

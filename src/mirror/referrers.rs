@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::access::Asker;
+use super::access::{Asker, Right};
+use super::fills::Feed;
 use super::resolve::is_missing;
 use super::{Answer, Mirror, MirrorError};
-use crate::oci::{Accepts, Digest, Reference, Referrers, fallback_tag};
-use crate::store::Origin;
+use crate::oci::{Accepts, Digest, Reference, Referrers, Tag, fallback_tag};
+use crate::store::{Origin, Record, RecordKey, Role};
 use crate::upstream::{ErrorKind, ListBody, Listing};
+
+/// Pages of a list of referrers that are read at most.
+const MOST_PAGES: usize = 100;
 
 impl Mirror {
     /// The manifests of `origin` that refer to `digest`, as an OCI index; only those of `artifact_type`, if there is
@@ -44,6 +48,77 @@ impl Mirror {
         Ok(answer)
     }
 
+    /// The digests of all that refers to `digest`, from all pages; none when upstream knows of none.
+    ///
+    /// What upstream lists is kept as well as the index that clients would keep under the fallback tag, so that it is
+    /// known without upstream, too. That record never answers while upstream can be asked.
+    pub(super) async fn referrers_kept(
+        self: &Arc<Self>,
+        right: &Right,
+        digest: &Digest,
+    ) -> Result<Vec<Digest>, MirrorError> {
+        let (mut listed, mut query) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let page = match self
+                .referrers(&Asker::Mirror, &right.origin, digest, None, query)
+                .await
+            {
+                Err(error) if is_missing(&error) => return Ok(Vec::new()),
+                // Offline, what is known is what was kept.
+                Err(error) if is_offline(&error) => return Ok(Vec::new()),
+                page => page?.value,
+            };
+            let read = Referrers::read(&page.bytes);
+            listed.extend(read.map(Referrers::into_descriptors).unwrap_or_default());
+            query = page.next;
+            if query.is_none() {
+                break;
+            }
+        }
+        let digests = listed
+            .iter()
+            .filter_map(|it| it["digest"].as_str()?.parse().ok());
+        let digests = digests.collect();
+        if let Some(tag) = fallback_tag(digest).filter(|_| !listed.is_empty()) {
+            self.keep_listed(right, tag, listed).await?;
+        }
+        Ok(digests)
+    }
+
+    /// Keeps a list of referrers under the fallback tag, unless there is one.
+    async fn keep_listed(
+        self: &Arc<Self>,
+        right: &Right,
+        tag: Tag,
+        listed: Vec<serde_json::Value>,
+    ) -> Result<(), MirrorError> {
+        let key = RecordKey {
+            origin: right.origin.clone(),
+            tag,
+            accepts: Accepts::MODERN,
+        };
+        let known = self.store.record(&key)?;
+        if known.is_some_and(|record| record.checked_at > 0) {
+            return Ok(());
+        }
+        let bytes = Bytes::from(Referrers::of(listed).to_bytes());
+        let link = right.link(&Digest::sha256_of(&bytes), Role::Manifest);
+        self.remember(vec![link.clone()]).await;
+        let held = self
+            .bring_manifest(right, &link, Feed::Held(bytes))
+            .await?
+            .value;
+        let record = Record {
+            digest: held.digest,
+            media_type: held.media_type,
+            size: held.bytes.len() as u64,
+            // Upstream has said nothing about the tag.
+            checked_at: 0,
+        };
+        self.keep(&key, &record).await;
+        Ok(())
+    }
+
     async fn referrers_by_tag(
         self: &Arc<Self>,
         asker: &Asker,
@@ -73,7 +148,8 @@ impl Mirror {
     }
 }
 
-fn is_offline(error: &MirrorError) -> bool {
+/// Whether the mirror works offline, so that there was nobody to ask.
+pub(super) fn is_offline(error: &MirrorError) -> bool {
     error
         .upstream()
         .is_some_and(|error| *error.kind() == ErrorKind::Offline)

@@ -56,6 +56,14 @@ impl Referrers {
         self
     }
 
+    /// The descriptors, as they came.
+    pub fn into_descriptors(mut self) -> Vec<Value> {
+        match self.0.remove("manifests") {
+            Some(Value::Array(descriptors)) => descriptors,
+            _ => Vec::new(),
+        }
+    }
+
     /// The document. `manifests` is a list also when there are none.
     pub fn to_bytes(mut self) -> Vec<u8> {
         if self.0.get("manifests").is_some_and(Value::is_null) {

@@ -34,6 +34,7 @@ pub(crate) struct Plan {
     keys: String,
     tags: String,
     others: String,
+    offline: bool,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
     extra: &'static str,
@@ -59,6 +60,7 @@ impl Plan {
             keys: String::new(),
             tags: String::new(),
             others: String::new(),
+            offline: false,
             data: None,
             environment: Vec::new(),
             extra: "",
@@ -142,8 +144,21 @@ impl Plan {
         self
     }
 
-    /// Writes config and password file into `folder` and starts the mirror with its data there.
-    pub(crate) async fn start(mut self) -> Mirror {
+    /// It asks no upstream at all.
+    pub(crate) fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Writes config and password file into a folder and starts the mirror with its data there.
+    pub(crate) async fn start(self) -> Mirror {
+        let mut mirror = self.prepare();
+        mirror.start().await;
+        mirror
+    }
+
+    /// The same without starting it.
+    pub(crate) fn prepare(mut self) -> Mirror {
         let folder = TempDir::new().expect("a folder for the mirror");
         let (address, admin) = (free_address(), free_address());
         let environment = std::mem::take(&mut self.environment);
@@ -154,16 +169,14 @@ impl Plan {
             self.config(folder.path(), &data, address, admin),
         )
         .expect("the mirror's config");
-        let mut mirror = Mirror {
+        Mirror {
             daemon: None,
             folder,
             data,
             environment,
             address,
             admin,
-        };
-        mirror.start().await;
-        mirror
+        }
     }
 
     fn config(&self, folder: &Path, data: &Path, address: SocketAddr, admin: SocketAddr) -> String {
@@ -182,8 +195,9 @@ impl Plan {
         let token = self.token.as_ref();
         let token = token.map(|file| format!("token_file = \"{}\"\n", file.display()));
         let token = token.unwrap_or_default();
+        let offline = if self.offline { "offline = true\n" } else { "" };
         let mut text = format!(
-            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
+            "{general}{offline}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}{extra}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",
@@ -252,6 +266,16 @@ impl Mirror {
         })
         .await;
         self.daemon = Some(daemon);
+    }
+
+    /// Its config file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("mirror.toml")
+    }
+
+    /// Where its operator asks.
+    pub(crate) fn operator(&self) -> String {
+        format!("http://{}", self.admin)
     }
 
     /// Ends the process as a power cut would (SIGKILL).

@@ -17,6 +17,7 @@ pub(crate) mod disk;
 pub(crate) mod http;
 pub(crate) mod images;
 pub(crate) mod mirror;
+pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod registry;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -45,7 +46,7 @@ pub(crate) struct Registry {
     tokens: Option<TokenServer>,
     // Declared before the folder: the process ends before what it uses is deleted.
     _daemon: Daemon,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Registry {
@@ -103,7 +104,7 @@ impl Registry {
             access,
             tokens,
             _daemon: daemon,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -184,6 +185,11 @@ impl Registry {
             .whole()
             .await;
         assert_eq!(put.status(), 201, "putting a manifest: {}", put.text());
+    }
+
+    /// The folder that it stores everything in.
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.folder.path().join("registry")
     }
 
     /// What this registry itself answers to a GET.

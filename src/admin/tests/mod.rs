@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::mirror::Names;
 use crate::mirror::testkit::{House, house};
 
 /// An API over an engine with one scripted upstream.
@@ -30,6 +31,11 @@ impl Side {
         declare_process(&metrics).unwrap();
         let api = AdminApi::new(AdminParts {
             mirror: Arc::clone(&house.mirror),
+            warmer: Warmer::new(
+                Arc::clone(&house.mirror),
+                Names::new([("docker.io".to_owned(), "docker.io".into())]),
+                tokio::runtime::Handle::current(),
+            ),
             metrics,
             offline,
             ending: ending.subscribe(),

@@ -112,6 +112,7 @@ impl Fill {
         self.state.send_if_modified(|state| {
             let is_news = progress.is_some() || state.seats > 1;
             if let Some(progress) = progress {
+                state.taken_up = progress.present.len();
                 state.ground.take_up(progress.size, progress.present);
                 state.wanted |= progress.wanted;
             }

@@ -32,6 +32,7 @@
 //! | `work` | the file and the hash at rest; when progress is noted |
 //! | `table`, `seat`, `seen` | all fills; a request's part in one; what the operator sees of them |
 //! | `follower`, `read` | one client's reader; reading the file |
+//! | `watched` | waiting for the end without reading |
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
 //! | `policy`, `lanes` | what goes on alone and what is kept; how many at once |
@@ -55,6 +56,7 @@ mod seat;
 mod seen;
 mod state;
 mod table;
+mod watched;
 mod work;
 
 pub use error::FillError;
@@ -66,3 +68,4 @@ pub use seen::FillSeen;
 pub(super) use fetcher::{Feed, Fetcher, ahead, head};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};
+pub(super) use watched::watch;

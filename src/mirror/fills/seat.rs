@@ -20,6 +20,11 @@ impl Seat {
         Self(Arc::clone(fill), counted)
     }
 
+    /// From now on the fill goes on to its end whoever follows.
+    pub(in crate::mirror) fn finish_alone(&self) {
+        self.0.quietly(|state| state.finish = true);
+    }
+
     pub(in crate::mirror) fn fill(&self) -> &Arc<Fill> {
         &self.0
     }

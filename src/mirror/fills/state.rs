@@ -71,6 +71,8 @@ pub(super) struct State {
     /// The file, once there is one.
     pub(super) source: Option<Source>,
     pub(super) phase: Phase,
+    /// Bytes that an earlier fill left.
+    pub(super) taken_up: u64,
     /// Upstream has answered a fetch of this fill: it is there, and has the blob.
     pub(super) confirmed: bool,
     /// Somebody asked for all of it.
@@ -116,6 +118,7 @@ impl State {
             hold_back: measures.hold_back,
             source: None,
             phase: Phase::Beginning,
+            taken_up: 0,
             confirmed: false,
             wanted: false,
             finish: false,

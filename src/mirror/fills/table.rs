@@ -163,6 +163,20 @@ impl Fills {
         self.metrics.mismatches.with_label_values(&[upstream]).inc();
     }
 
+    /// Waits until `fill` has left.
+    pub(super) async fn left(&self, fill: &Arc<Fill>) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            let there = self.table.lock().get(fill.digest()).cloned();
+            if !there.is_some_and(|there| Arc::ptr_eq(&there, fill)) {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Waits until no fill is between its last byte and its commit.
     pub(in crate::mirror) async fn commits_ended(&self) {
         loop {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -67,6 +68,17 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// Saves an image as `docker save` does; gives the file.
+    pub(crate) async fn save(&self, reference: &str) -> PathBuf {
+        let archive = self.home.path("saved.tar");
+        let mut save = docker(&self.home, &["save", "--output"]);
+        save.arg(&archive).arg(reference);
+        run_well(save, PATIENCE).await;
+        archive
+    }
+}
+
 /// The `docker` command for the daemon in this home.
 fn docker(home: &Home, arguments: &[&str]) -> Command {
     let mut command = home.command(DOCKER);
@@ -87,11 +99,7 @@ impl Client for Docker {
     }
 
     async fn holds(&self, reference: &str) -> BTreeSet<String> {
-        let archive = self.home.path("saved.tar");
-        let mut save = docker(&self.home, &["save", "--output"]);
-        save.arg(&archive).arg(reference);
-        run_well(save, PATIENCE).await;
-        digests_in_tar(&archive)
+        digests_in_tar(&self.save(reference).await)
     }
 
     async fn forget(&self, reference: &str) {
