@@ -180,7 +180,7 @@ mod tests {
             ("reference=a&pin=", "pin: the name is empty"),
             (
                 "reference=a&refrence=b",
-                "unknown parameter refrence; known: reference, platform, referrers, latest, pin, pin_adds",
+                "unknown parameter \"refrence\"; known here: reference, platform, referrers, latest, pin, pin_adds",
             ),
         ] {
             assert_eq!(read(query), Err(reason.to_owned()), "{query}");

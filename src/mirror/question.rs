@@ -26,6 +26,7 @@ impl Mirror {
     ) -> Result<Resolved, MirrorError> {
         // The last question may have ended between the look at the record and the beginning of this one.
         if let Some(record) = self.record(key)
+            && old.as_ref() != Some(&record)
             && self.freshness_of(key, &record)? == Freshness::Fresh
         {
             return Ok(self.answer_with(record, Outcome::Hit));

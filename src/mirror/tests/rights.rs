@@ -379,30 +379,3 @@ async fn a_blob_request_for_a_manifests_digest_does_not_spoil_the_manifest() {
     let answer = manifest.await;
     assert!(answer.is_ok(), "{:?}", answer.err());
 }
-
-/// One repository whose bytes come wrong tells nothing of, and takes nothing from, another one.
-#[tokio::test]
-async fn wrong_bytes_in_one_repository_hold_no_other_up() {
-    let (house, bytes) = (house(), noise(1000));
-    let digest = Digest::sha256_of(&bytes);
-    for _ in 0..2 {
-        let wrong = Step::Send(noise(999));
-        house.upstream.on_blob(&digest, Script::of(vec![wrong]));
-        let theirs = house
-            .mirror
-            .blob(&Asker::Mirror, &origin("theirs"), &digest, &[])
-            .await;
-        assert!(theirs.is_err());
-    }
-    let again = house
-        .mirror
-        .blob(&Asker::Mirror, &origin("theirs"), &digest, &[])
-        .await;
-    assert!(matches!(again, Err(MirrorError::Quarantined(..))));
-    house.upstream.serves(&bytes);
-    let ours = house
-        .mirror
-        .blob(&Asker::Mirror, &origin("ours"), &digest, &[])
-        .await;
-    assert!(ours.is_ok(), "{:?}", ours.err());
-}
