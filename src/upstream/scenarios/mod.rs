@@ -4,7 +4,9 @@
 
 mod auth;
 mod blobs;
+mod clients;
 mod failures;
+mod helpers;
 mod manifests;
 mod quirks;
 mod ranges;
