@@ -24,16 +24,16 @@ use tokio::time::{sleep, timeout};
 use self::admin_door::AdminDoor;
 use crate::admin::AdminApi;
 use crate::config::{
-    Auth, Config, OnLeave, RateLimited as RateLimitedConfig, TagPolicy as TagPolicyConfig,
-    Tags as TagsConfig, Upstream as UpstreamConfig,
+    Account, Auth, Config, OnLeave, RateLimited as RateLimitedConfig, TagPolicy as TagPolicyConfig,
+    Tags as TagsConfig, TokenRealm as TokenRealmConfig, Upstream as UpstreamConfig,
 };
 use crate::mirror::{
     AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, SystemClock, TagPolicies,
     TagPolicy, TagRule, Upstream,
 };
 use crate::server::{
-    ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces, RateLimited, RegistryApi,
-    ServeError, ServerMetrics,
+    Access, AccessParts, ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces,
+    RateLimited, RegistryApi, ServeError, Served, ServerMetrics, TokenRealm,
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::{
@@ -119,12 +119,19 @@ impl App {
             .build()?;
 
         let store = Arc::new(DiskStore::open(&config.store().path)?);
+        let upstreams = upstreams(config, &metrics)?;
+        let access = Access::new(AccessParts {
+            registries: registries(&upstreams),
+            fetch_runtime: fetch_runtime.handle().clone(),
+            clock: Arc::new(SystemClock),
+            external_url: config.server().external_url.clone(),
+        });
         let mirror = Mirror::new(Parts {
-            upstreams: upstreams(config, &metrics)?,
+            upstreams,
             store,
             clock: Arc::new(SystemClock),
             fills: fill_policy(config),
-            access: AccessPolicy::default(),
+            access: access_policy(config),
             fetch_runtime: fetch_runtime.handle().clone(),
             metrics: MirrorMetrics::new(&metrics)?,
         });
@@ -133,6 +140,7 @@ impl App {
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
+            access,
             ServerMetrics::new(&metrics)?,
             api_policy(config),
         ));
@@ -245,6 +253,14 @@ impl App {
     }
 }
 
+/// The upstreams themselves, by name.
+fn registries(upstreams: &HashMap<Arc<str>, Upstream>) -> HashMap<Arc<str>, Arc<dyn Registry>> {
+    let registry = |(name, upstream): (&Arc<str>, &Upstream)| {
+        (Arc::clone(name), Arc::clone(&upstream.registry))
+    };
+    upstreams.iter().map(registry).collect()
+}
+
 /// The ways to the declared upstreams, or offline to none.
 fn upstreams(
     config: &Config,
@@ -304,6 +320,13 @@ fn fill_policy(config: &Config) -> FillPolicy {
     }
 }
 
+fn access_policy(config: &Config) -> AccessPolicy {
+    AccessPolicy {
+        allow: config.server().access_ttl,
+        deny: config.server().deny_ttl,
+    }
+}
+
 fn api_policy(config: &Config) -> ApiPolicy {
     ApiPolicy {
         answer_within: config.fills().answer_within,
@@ -316,10 +339,17 @@ fn api_policy(config: &Config) -> ApiPolicy {
 
 fn settings(upstream: &UpstreamConfig) -> Settings {
     let credentials = match &upstream.auth {
-        Auth::Anonymous => Credentials::Anonymous,
-        Auth::Own { username, password } => Credentials::Own {
+        Auth::Anonymous | Auth::Client(_) => Credentials::Anonymous,
+        Auth::Own(Account::Password { username, password }) => Credentials::Own {
             username: username.clone(),
             password: password.expose().to_owned(),
+        },
+        Auth::Own(Account::IdentityToken(token)) => {
+            Credentials::IdentityToken(token.expose().to_owned())
+        }
+        Auth::Own(Account::Helper { program, ttl }) => Credentials::Helper {
+            program: program.clone(),
+            ttl: *ttl,
         },
     };
     Settings {
@@ -337,6 +367,16 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
     }
 }
 
+/// As whom an upstream's clients are served.
+fn served(upstream: &UpstreamConfig) -> Served {
+    match upstream.auth {
+        Auth::Anonymous => Served::AsNobody,
+        Auth::Own(_) => Served::AsTheMirror,
+        Auth::Client(TokenRealmConfig::Mirror) => Served::AsThemselves(TokenRealm::Mirror),
+        Auth::Client(TokenRealmConfig::Upstream) => Served::AsThemselves(TokenRealm::Upstream),
+    }
+}
+
 /// Every name, alias and host clients may write.
 fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
     let own = |upstream: &UpstreamConfig| Arc::<str>::from(upstream.name.as_str());
@@ -345,13 +385,14 @@ fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
         spoken.map(move |name| (name.as_str().to_owned(), own(upstream)))
     });
     let default = upstreams.iter().find(|it| it.is_default).map(own);
-    let with_account = |upstream: &&UpstreamConfig| matches!(upstream.auth, Auth::Own { .. });
-    let private = upstreams.iter().filter(with_account).map(own);
+    let served = upstreams
+        .iter()
+        .map(|upstream| (own(upstream), served(upstream)));
     let hosts = upstreams.iter().flat_map(|upstream| {
         let hosts = upstream.hosts.iter();
         hosts.map(move |host| (host.as_str().to_owned(), own(upstream)))
     });
     Namespaces::new(names, default)
         .with_hosts(hosts)
-        .with_private(private)
+        .with_served(served)
 }
