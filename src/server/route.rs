@@ -145,15 +145,6 @@ impl Namespaces {
         })
     }
 
-    /// A repository's name as upstream knows it.
-    pub(super) fn in_full(&self, upstream: &str, repository: Repository) -> Repository {
-        if upstream == DOCKER_HUB && repository.is_single_component() {
-            repository.in_library()
-        } else {
-            repository
-        }
-    }
-
     /// Reads a request target: a raw path, still percent-encoded, and a query. `host` is whom the client believes it
     /// speaks to, `host` or `host:port`.
     ///
@@ -301,15 +292,20 @@ fn decoded_colon(component: &str) -> Cow<'_, str> {
     }
 }
 
-/// Docker Hub's official repositories, which clients may write without their namespace.
+/// The same endpoint with its repository's name as upstream knows it.
 fn in_library(upstream: &str, endpoint: Endpoint) -> Endpoint {
-    let short = endpoint
-        .repository()
-        .filter(|name| name.is_single_component())
-        .cloned();
-    match short {
-        Some(name) if upstream == DOCKER_HUB => endpoint.with_repository(name.in_library()),
-        _ => endpoint,
+    match endpoint.repository().cloned() {
+        Some(name) => endpoint.with_repository(in_full(upstream, name)),
+        None => endpoint,
+    }
+}
+
+/// A repository's name as upstream knows it: clients may write Docker Hub's official ones without their namespace.
+pub(super) fn in_full(upstream: &str, repository: Repository) -> Repository {
+    if upstream == DOCKER_HUB && repository.is_single_component() {
+        repository.in_library()
+    } else {
+        repository
     }
 }
 

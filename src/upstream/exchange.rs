@@ -93,7 +93,8 @@ impl Exchange {
         if client.is_some() {
             return self.ping(client).await;
         }
-        let asked_for = self.asked_for.try_get_with((), self.ping(None)).await;
+        let ping = Box::pin(self.ping(None));
+        let asked_for = self.asked_for.try_get_with((), ping).await;
         asked_for.map_err(|error| (*error).clone())
     }
 

@@ -26,12 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Plan {
     upstream: String,
     signs_in: bool,
+    serves_clients: Option<&'static str>,
     ttl: &'static str,
     capacity: &'static str,
     patience: Option<&'static str>,
     general: String,
     server: String,
     keys: String,
+    others: String,
     data: Option<PathBuf>,
     environment: Vec<(&'static str, OsString)>,
 }
@@ -47,12 +49,14 @@ impl Plan {
         Self {
             upstream,
             signs_in: false,
+            serves_clients: None,
             ttl: "1h",
             capacity: "8GiB",
             patience: None,
             general: String::new(),
             server: String::new(),
             keys: String::new(),
+            others: String::new(),
             data: None,
             environment: Vec::new(),
         }
@@ -82,6 +86,12 @@ impl Plan {
         self
     }
 
+    /// Its config ends with these lines: other upstreams.
+    pub(crate) fn and(mut self, lines: &str) -> Self {
+        self.others.push_str(lines);
+        self
+    }
+
     /// Its data lies here and not in a folder of its own.
     pub(crate) fn data_in(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
@@ -97,6 +107,12 @@ impl Plan {
     /// It signs in upstream with the credentials that the test registries know.
     pub(crate) fn signed_in(mut self) -> Self {
         self.signs_in = true;
+        self
+    }
+
+    /// It serves its clients as themselves; they get tokens at this realm, `mirror` or `upstream`.
+    pub(crate) fn serving_clients(mut self, realm: &'static str) -> Self {
+        self.serves_clients = Some(realm);
         self
     }
 
@@ -154,7 +170,9 @@ impl Plan {
             );
         }
         text.push_str("[upstreams.\"docker.io\".auth]\n");
-        if self.signs_in {
+        if let Some(realm) = self.serves_clients {
+            let _ = writeln!(text, "mode = \"client\"\nrealm = \"{realm}\"");
+        } else if self.signs_in {
             let file = folder.join("password");
             std::fs::write(&file, PASSWORD).expect("the password file");
             let _ = writeln!(
@@ -165,6 +183,7 @@ impl Plan {
         } else {
             text.push_str("mode = \"anonymous\"\n");
         }
+        text.push_str(&self.others);
         text
     }
 }
@@ -278,6 +297,16 @@ impl Mirror {
             self.metric("roadstead_fills_in_flight", &[]).await < 0.5
         })
         .await;
+    }
+
+    /// Everything that the process has printed so far.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.as_ref().map(Daemon::log).unwrap_or_default()
+    }
+
+    /// All that it says in metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        get(self.admin, "/metrics").await.text()
     }
 
     /// How many descriptors and threads the process has.

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::Served;
-use crate::oci::{ErrorCode, Repository};
-use crate::server::route::Namespaces;
+use crate::oci::Repository;
+use crate::server::route::{Namespaces, in_full};
 
 /// Rights to be asked of one upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,6 @@ pub(in crate::server) struct Wanted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no upstream is named that tokens are given out for")]
 pub(in crate::server) struct NoTokens;
-
-impl NoTokens {
-    /// What the client is told.
-    pub(in crate::server) fn code(self) -> ErrorCode {
-        ErrorCode::NameUnknown
-    }
-}
 
 impl Wanted {
     /// Finds out whom the scopes are meant for: the upstream in front of a name, else the one that the service names, else
@@ -57,7 +50,7 @@ impl Wanted {
                 (_, Some((named, _))) if named != upstream => None,
                 (kind, prefixed) => {
                     let name = prefixed.map_or(scope.name, |(_, name)| name);
-                    let name = namespaces.in_full(&upstream, name.parse::<Repository>().ok()?);
+                    let name = in_full(&upstream, name.parse::<Repository>().ok()?);
                     let pulls = |action| matches!(action, "pull" | "*");
                     let is_pull = scope.actions.split(',').any(pulls);
                     is_pull.then(|| format!("{kind}:{name}:pull"))

@@ -90,7 +90,9 @@ impl<'a> Shown<'a> {
     ) -> Identified {
         let asker = match (served, self) {
             // What is sent unasked is nobody's business (Basic above all), and never sent on.
-            (Served::AsTheMirror, _) => Some(Asker::Mirror),
+            (Served::AsTheMirror, _) | (Served::AsNobody, Self::Nothing | Self::Basic(_)) => {
+                Some(Asker::Mirror)
+            }
             (Served::AsNobody, Self::Bearer(token)) => {
                 let addressee = Addressee::of(token);
                 let is_for = |it: &Addressee| service(asks).is_some_and(|name| it.is(name));
@@ -98,7 +100,6 @@ impl<'a> Shown<'a> {
                 own.and_then(|own| client(ClientAuthorization::bearer(token), own.expires_at))
                     .or(Some(Asker::Mirror))
             }
-            (Served::AsNobody, _) => Some(Asker::Mirror),
             (Served::AsThemselves(_), Self::Nothing) => Some(Asker::Nobody),
             (Served::AsThemselves(_), Self::Basic(coded)) => match asks {
                 Asks::For(it) if *it.scheme() == Scheme::Basic => {

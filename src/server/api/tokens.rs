@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::answered::Answered;
 use super::{RegistryApi, host};
 use crate::mirror::{Outcome, Strayed, Who};
+use crate::oci::ErrorCode;
 use crate::server::access::{BadWish, Holds, Wanted, Wish};
 use crate::server::errors::{self, Asked};
 use crate::server::{Body, RequestBody};
@@ -51,7 +52,7 @@ impl RegistryApi {
             Err(none) => {
                 let blame = Outcome::Error(Who::Client);
                 return (
-                    Answered::refused(none.code(), blame, &none.to_string()),
+                    Answered::refused(ErrorCode::NameUnknown, blame, &none.to_string()),
                     None,
                 );
             }
