@@ -45,6 +45,10 @@ async fn push(upstream: &Upstream, repository: &'static str, seed: u64) -> Priva
 async fn harbour(server: &str) -> (Upstream, Mirror, Private) {
     let upstream = Upstream::start(Access::Bearer).await;
     let private = push(&upstream, "secret/a", 7).await;
+    let registry = &upstream.registry;
+    registry
+        .push(&private.layout, "secret/a", "latest", Format::Oci)
+        .await;
     let tokens = upstream.registry.tokens();
     tokens.knows(ALICE.0, ALICE.1, &["secret/a"]);
     tokens.knows(BOB.0, BOB.1, &[]);

@@ -31,6 +31,7 @@ async fn reads(mirror: &Mirror, repository: &str, image: &super::Private, shown:
     for (method, target, range) in [
         ("GET", "manifests/1".to_owned(), None),
         ("HEAD", "manifests/1".to_owned(), None),
+        ("GET", "manifests/latest".to_owned(), None),
         ("GET", format!("manifests/{}", image.manifest), None),
         ("GET", format!("blobs/{}", image.blob), None),
         ("HEAD", format!("blobs/{}", image.blob), None),
@@ -196,7 +197,7 @@ async fn item_60_61_64_a_token_by_each_form() {
 }
 
 #[tokio::test]
-async fn item_62_65_incident_05_nothing_without_the_right_cached_or_not() {
+async fn item_62_65_66_incidents_05_06_nothing_without_the_right_cached_or_not() {
     let (upstream, mirror, image) = harbour("deny_ttl = \"1s\"").await;
     let repository = image.repository;
     let alice = token(&mirror, Some(ALICE), repository).await;
@@ -213,8 +214,8 @@ async fn item_62_65_incident_05_nothing_without_the_right_cached_or_not() {
         }
         let statuses = reads(&mirror, repository, &image, &alice).await;
         assert_eq!(
-            statuses[..7],
-            [200, 200, 200, 200, 200, 206, 200],
+            statuses[..8],
+            [200, 200, 200, 200, 200, 200, 206, 200],
             "{state}"
         );
     }
@@ -285,11 +286,11 @@ impl Listener {
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut stream = BufReader::new(stream);
-                let Ok(Some(head)) = Head::read(&mut stream).await else {
+                let Ok(Some(request)) = Head::read(&mut stream).await else {
                     continue;
                 };
-                let status = if head.word(1) == "/v2/" { 200 } else { 404 };
-                book.lock().unwrap().push(head);
+                let status = if request.word(1) == "/v2/" { 200 } else { 404 };
+                book.lock().unwrap().push(request);
                 let answer = format!(
                     "HTTP/1.1 {status} Heard\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                 );
