@@ -26,6 +26,9 @@ const PATH: &str = "/token";
 /// How long nobody's token is good. It opens what is open.
 const NOBODYS: Duration = Duration::from_mins(5);
 
+/// The shortest life that clients reckon with (Docker token specification).
+const SHORTEST: Duration = Duration::from_mins(1);
+
 /// Whether a request is for a token.
 pub(super) fn is_wanted(uri: &Uri) -> bool {
     uri.path() == PATH
@@ -67,6 +70,7 @@ impl RegistryApi {
     async fn issue(&self, wish: Wish, wanted: Wanted, is_form: bool) -> Answered {
         let Wanted { upstream, scopes } = wanted;
         let granted = scopes.join(" ");
+        let mut trouble = None;
         let (holds, lasts) = if wish.grant == Grant::Nobody {
             // What nobody may have is found out when it is asked for.
             (Holds::Nobody, NOBODYS)
@@ -78,6 +82,11 @@ impl RegistryApi {
             };
             match self.access.token(&upstream, request).await {
                 Ok(token) => (Holds::Client(token.authorization), token.expires_in),
+                // Who cannot be known now may have what nobody may: docker and podman would go without that, too.
+                Err(error) if error.outage().is_some() => {
+                    trouble = Some(error.to_string());
+                    (Holds::Nobody, SHORTEST)
+                }
                 Err(error) => {
                     let limited = self.policy.rate_limited;
                     return Answered {
@@ -100,7 +109,10 @@ impl RegistryApi {
         if is_form {
             document["scope"] = granted.into();
         }
-        Answered::well(secret(&document), Outcome::Bypass("token"))
+        Answered {
+            error: trouble,
+            ..Answered::well(secret(&document), Outcome::Bypass("token"))
+        }
     }
 }
 

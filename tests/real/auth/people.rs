@@ -133,6 +133,24 @@ async fn item_65_containerd_shows_a_token_in_a_header() {
 }
 
 #[tokio::test]
+async fn item_58_60_65_containerd_gets_its_tokens_itself() {
+    let (upstream, mirror, private) = harbour("").await;
+    let reference = format!("docker.io/{}:1", private.repository);
+    let containerd = Containerd::start(mirror.address).await;
+    let (alice, bob) = (pair(ALICE), pair(BOB));
+    for state in ["cold", "cached"] {
+        for user in [None, Some(&*bob), Some("alice:wrong")] {
+            let (could, said) = containerd.pull_as(user, &reference).await;
+            assert!(!could, "{state} {user:?}: {said}");
+        }
+        let (could, said) = containerd.pull_as(Some(&alice), &reference).await;
+        assert!(could, "{state}: {said}");
+        has_it(&containerd, &private, &reference).await;
+    }
+    assert_eq!(upstream.tap.blobs()[&private.blob].gets, 1);
+}
+
+#[tokio::test]
 async fn item_58_65_clients_of_an_upstream_with_a_password_file() {
     let (upstream, mirror, private) = basic_harbour().await;
     let reference = by_prefix(&mirror, &private);

@@ -349,11 +349,25 @@ async fn with_the_upstream_gone_the_base_still_answers_within_a_second() {
         get_as(mirror.address, &blob, Some(&alice)).await.status(),
         200
     );
+    let public = super::push(&upstream, "public/a", 8).await;
+    let open = format!("/v2/public/a/blobs/{}", public.blob);
+    let nobody = token(&mirror, None, "public/a").await;
+    assert_eq!(
+        get_as(mirror.address, &open, Some(&nobody)).await.status(),
+        200
+    );
     mirror.rests(std::time::Duration::from_secs(20)).await;
     drop(upstream);
     let began = std::time::Instant::now();
     assert_eq!(mirror.get("/v2/").await.status(), 401);
     assert!(began.elapsed() < std::time::Duration::from_secs(1));
+    // Who cannot be known now is nobody for a while.
+    let unknown = token(&mirror, Some(ALICE), image.repository).await;
+    assert!(get_as(mirror.address, &blob, Some(&unknown)).await.status() >= 400);
+    assert_eq!(
+        get_as(mirror.address, &open, Some(&unknown)).await.status(),
+        200
+    );
     // What was shown to her a moment ago still is hers; to others nothing is.
     assert_eq!(
         get_as(mirror.address, &blob, Some(&alice)).await.status(),

@@ -76,7 +76,15 @@ impl Containerd {
 
     /// Pulls; whether it could, and what it says.
     pub(crate) async fn try_pull(&self, reference: &str) -> (bool, String) {
+        self.pull_as(None, reference).await
+    }
+
+    /// Pulls as this user (`name:password`) or nobody; whether it could, and what it says.
+    pub(crate) async fn pull_as(&self, user: Option<&str>, reference: &str) -> (bool, String) {
         let mut pull = self.images("pull");
+        if let Some(user) = user {
+            pull.args(["--user", user]);
+        }
         pull.args(["--snapshotter", "native", "--hosts-dir"])
             .arg(self.home.path("certs.d"))
             .arg(reference);
