@@ -159,10 +159,16 @@ impl Access {
 }
 
 /// The first challenge of a scheme.
-pub(super) fn find<'a>(challenges: &'a [Challenge], scheme: &Scheme) -> Option<&'a Challenge> {
+fn find<'a>(challenges: &'a [Challenge], scheme: &Scheme) -> Option<&'a Challenge> {
     challenges
         .iter()
         .find(|challenge| challenge.scheme() == scheme)
+}
+
+/// The challenge that is met where there are several: Bearer before Basic. Others we know nothing of.
+pub(super) fn chosen(challenges: &[Challenge]) -> Option<Challenge> {
+    let bearer = find(challenges, &Scheme::Bearer);
+    bearer.or_else(|| find(challenges, &Scheme::Basic)).cloned()
 }
 
 fn key(target: &Url, scope: &str) -> TokenKey {

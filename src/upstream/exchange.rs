@@ -164,7 +164,7 @@ impl Exchange {
         question.ends(answer.as_ref().err());
         let answer = answer?;
         match answer.status() {
-            401 if self.is_own(answer.url()) => Ok(chosen(&challenges_of(&answer))),
+            401 if self.is_own(answer.url()) => Ok(access::chosen(&challenges_of(&answer))),
             200 => Ok(None),
             _ => Err(failure::of_answer(answer).await),
         }
@@ -172,7 +172,7 @@ impl Exchange {
 
     /// Remembers what the upstream asked for.
     async fn learn(&self, challenges: &[Challenge]) {
-        if let Some(challenge) = chosen(challenges) {
+        if let Some(challenge) = access::chosen(challenges) {
             self.asked_for.insert((), Some(challenge)).await;
         }
     }
@@ -386,14 +386,6 @@ impl Exchange {
     fn is_own(&self, url: &Url) -> bool {
         same_origin(&self.upstream, url)
     }
-}
-
-/// The challenge that is met where there are several: Bearer before Basic. Others we know nothing of.
-fn chosen(challenges: &[Challenge]) -> Option<Challenge> {
-    let bearer = access::find(challenges, &Scheme::Bearer);
-    bearer
-        .or_else(|| access::find(challenges, &Scheme::Basic))
-        .cloned()
 }
 
 fn challenges_of(answer: &Answer) -> Vec<Challenge> {

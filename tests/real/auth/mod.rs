@@ -1,8 +1,10 @@
 //! Clients served as themselves: the binary in front of real registries that ask, with real clients and plain requests.
 
+mod elsewhere;
 mod people;
 mod random;
 mod requests;
+mod secrets;
 
 use std::net::SocketAddr;
 
@@ -77,4 +79,30 @@ async fn token(mirror: &Mirror, user: Option<(&str, &str)>, repository: &str) ->
     assert_eq!(answer.status(), 200, "{}", answer.text());
     let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     format!("Bearer {}", document["token"].as_str().unwrap())
+}
+
+/// All that can be read of the image, with the status of each.
+async fn reads(mirror: &Mirror, repository: &str, image: &Private, shown: &str) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for (method, target, range) in [
+        ("GET", "manifests/1".to_owned(), None),
+        ("HEAD", "manifests/1".to_owned(), None),
+        ("GET", "manifests/latest".to_owned(), None),
+        ("GET", format!("manifests/{}", image.manifest), None),
+        ("GET", format!("blobs/{}", image.blob), None),
+        ("HEAD", format!("blobs/{}", image.blob), None),
+        ("GET", format!("blobs/{}", image.blob), Some("bytes=0-9")),
+        ("GET", "tags/list".to_owned(), None),
+        ("GET", format!("referrers/{}", image.manifest), None),
+    ] {
+        let target = format!("/v2/{repository}/{target}");
+        let mut fields = Vec::new();
+        if !shown.is_empty() {
+            fields.push(("Authorization", shown));
+        }
+        fields.extend(range.map(|range| ("Range", range)));
+        let answer = send(mirror.address, method, &target, &fields, b"").await;
+        statuses.push(answer.whole().await.status());
+    }
+    statuses
 }

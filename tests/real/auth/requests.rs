@@ -1,21 +1,13 @@
 //! What is on the wire between a client, the mirror and an upstream that asks.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-
 use serde_json::Value;
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
-use super::{ALICE, BOB, get_as, harbour, token};
+use super::{ALICE, BOB, get_as, harbour, reads, token};
 use crate::support::http::{Answer, send};
-use crate::support::mirror::{Mirror, Plan};
+use crate::support::mirror::Plan;
 use crate::support::registry::Access;
 use crate::support::token::{SERVICE, basic};
 use crate::support::upstream::Upstream;
-use crate::support::wire::Head;
 
 fn challenge(answer: &Answer) -> &str {
     let fields = answer.head.fields.iter();
@@ -23,32 +15,6 @@ fn challenge(answer: &Answer) -> &str {
     let (_, told_first) = told.next().expect("a challenge");
     assert!(told.next().is_none(), "one challenge");
     told_first
-}
-
-/// All that can be read of the image, with the status of each.
-async fn reads(mirror: &Mirror, repository: &str, image: &super::Private, shown: &str) -> Vec<u16> {
-    let mut statuses = Vec::new();
-    for (method, target, range) in [
-        ("GET", "manifests/1".to_owned(), None),
-        ("HEAD", "manifests/1".to_owned(), None),
-        ("GET", "manifests/latest".to_owned(), None),
-        ("GET", format!("manifests/{}", image.manifest), None),
-        ("GET", format!("blobs/{}", image.blob), None),
-        ("HEAD", format!("blobs/{}", image.blob), None),
-        ("GET", format!("blobs/{}", image.blob), Some("bytes=0-9")),
-        ("GET", "tags/list".to_owned(), None),
-        ("GET", format!("referrers/{}", image.manifest), None),
-    ] {
-        let target = format!("/v2/{repository}/{target}");
-        let mut fields = Vec::new();
-        if !shown.is_empty() {
-            fields.push(("Authorization", shown));
-        }
-        fields.extend(range.map(|range| ("Range", range)));
-        let answer = send(mirror.address, method, &target, &fields, b"").await;
-        statuses.push(answer.whole().await.status());
-    }
-    statuses
 }
 
 #[tokio::test]
@@ -236,86 +202,6 @@ async fn item_62_65_66_incidents_05_06_nothing_without_the_right_cached_or_not()
 }
 
 #[tokio::test]
-async fn items_63_68_what_is_not_for_an_upstream_never_reaches_it() {
-    let upstream = Upstream::start(Access::Bearer).await;
-    upstream
-        .registry
-        .tokens()
-        .knows(ALICE.0, ALICE.1, &["secret/a"]);
-    let image = super::push(&upstream, "secret/a", 7).await;
-    // Another upstream that notes what it is shown, and one whose clients are all served as nobody.
-    let (other, open) = (Listener::start().await, Listener::start().await);
-    let others = format!(
-        "[upstreams.\"b.example\"]\nurl = \"http://{}\"\n[upstreams.\"b.example\".auth]\nmode = \"client\"\n\
-         [upstreams.\"c.example\"]\nurl = \"http://{}\"\n",
-        other.address, open.address
-    );
-    let plan = Plan::of(&upstream.tap)
-        .serving_clients("mirror")
-        .and(&others);
-    let mirror = plan.start().await;
-    let alice = token(&mirror, Some(ALICE), image.repository).await;
-    let by_basic = basic(ALICE.0, ALICE.1);
-    for shown in [&*alice, &by_basic, "Bearer t0p-s3cret"] {
-        for ns in ["b.example", "c.example"] {
-            let target = format!("/v2/{}/manifests/1?ns={ns}", image.repository);
-            let answer = get_as(mirror.address, &target, Some(shown)).await;
-            assert!(answer.status() >= 400, "{ns}: {}", answer.status());
-        }
-    }
-    let (other, open) = (other.heard(), open.heard());
-    assert!(!open.is_empty(), "it was asked, as nobody");
-    for head in other.iter().chain(&open) {
-        assert_eq!(head.field("authorization"), None, "{head:?}");
-    }
-}
-
-/// An upstream that has nothing and asks for nothing, and remembers what it heard.
-struct Listener {
-    address: SocketAddr,
-    heard: Arc<Mutex<Vec<Head>>>,
-    listening: JoinHandle<()>,
-}
-
-impl Listener {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heard = Arc::<Mutex<Vec<Head>>>::default();
-        let book = Arc::clone(&heard);
-        let listening = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let mut stream = BufReader::new(stream);
-                let Ok(Some(request)) = Head::read(&mut stream).await else {
-                    continue;
-                };
-                let status = if request.word(1) == "/v2/" { 200 } else { 404 };
-                book.lock().unwrap().push(request);
-                let answer = format!(
-                    "HTTP/1.1 {status} Heard\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
-        });
-        Self {
-            address,
-            heard,
-            listening,
-        }
-    }
-
-    fn heard(&self) -> Vec<Head> {
-        self.heard.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.listening.abort();
-    }
-}
-
-#[tokio::test]
 async fn realm_upstream_tokens_are_the_upstreams_own() {
     let upstream = Upstream::start(Access::Bearer).await;
     let image = super::push(&upstream, "secret/a", 7).await;
@@ -374,56 +260,4 @@ async fn with_the_upstream_gone_the_base_still_answers_within_a_second() {
         200
     );
     assert!(mirror.get(&blob).await.status() >= 400);
-}
-
-#[tokio::test]
-async fn incident_13_no_secret_is_in_logs_metrics_or_data() {
-    let (_upstream, mut mirror, image) = harbour("").await;
-    let repository = image.repository;
-    let alice = token(&mirror, Some(ALICE), repository).await;
-    let bob = token(&mirror, Some(BOB), repository).await;
-    let by_basic = basic(ALICE.0, ALICE.1);
-    for shown in [&*alice, &bob, &by_basic, "Bearer t0p-s3cret"] {
-        reads(&mirror, repository, &image, shown).await;
-        get_as(mirror.address, "/token?service=docker.io", Some(shown)).await;
-    }
-    let form = format!("grant_type=password&username=alice&password={}", ALICE.1);
-    send(mirror.address, "POST", "/token", &[], form.as_bytes()).await;
-    mirror.rests(std::time::Duration::from_secs(20)).await;
-    let metrics = mirror.metrics().await;
-    let log = mirror.log();
-    assert_eq!(mirror.stop(), 0);
-    let sealed = alice.strip_prefix("Bearer ").unwrap();
-    let coded = by_basic.strip_prefix("Basic ").unwrap();
-    let secrets = [ALICE.1, BOB.1, sealed, coded, "t0p-s3cret", "eyJ"];
-    assert!(log.contains("secret/a"), "the log was read: {log}");
-    for secret in secrets {
-        assert!(!log.contains(secret), "the log shows {secret}");
-        assert!(!metrics.contains(secret), "the metrics show {secret}");
-    }
-    let kept = files(&mirror.data());
-    assert!(!kept.is_empty());
-    for bytes in kept {
-        for secret in secrets.iter().take(5) {
-            let found = bytes
-                .windows(secret.len())
-                .any(|it| it == secret.as_bytes());
-            assert!(!found, "the data folder keeps {secret}");
-        }
-    }
-}
-
-/// The bytes of all files below a folder.
-fn files(folder: &Path) -> Vec<Vec<u8>> {
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|it| it.unwrap().path());
-    let read = |path: std::path::PathBuf| {
-        if path.is_dir() {
-            files(&path)
-        } else {
-            vec![std::fs::read(path).unwrap()]
-        }
-    };
-    entries.flat_map(read).collect()
 }
