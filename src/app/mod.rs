@@ -347,7 +347,7 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
         Auth::Own(Account::IdentityToken(token)) => {
             Credentials::IdentityToken(token.expose().to_owned())
         }
-        Auth::Own(Account::Helper { program, ttl }) => Credentials::Helper {
+        Auth::Own(Account::Program { program, ttl }) => Credentials::Program {
             program: program.clone(),
             ttl: *ttl,
         },

@@ -44,7 +44,7 @@ fn summary(upstream: &Upstream) -> String {
         Auth::Anonymous => "anonymous".to_owned(),
         Auth::Own(Account::Password { username, .. }) => format!("as {username}"),
         Auth::Own(Account::IdentityToken(_)) => "with an identity token".to_owned(),
-        Auth::Own(Account::Helper { program, .. }) => format!("as {} tells", program.display()),
+        Auth::Own(Account::Program { program, .. }) => format!("as {} tells", program.display()),
         Auth::Client(TokenRealm::Mirror) => "as each client, tokens at the mirror".to_owned(),
         Auth::Client(TokenRealm::Upstream) => "as each client, tokens at the upstream".to_owned(),
     };

@@ -35,7 +35,7 @@ pub enum Account {
     /// By a token that the upstream's token realm takes in place of them.
     IdentityToken(Secret),
     /// As a program tells (docker's credential helper protocol).
-    Helper {
+    Program {
         /// A path, or the end of a name that begins with `docker-credential-`.
         program: PathBuf,
         /// How long its answer is used.
@@ -113,9 +113,9 @@ impl Setting for Variable {
 }
 
 /// How long a helper's answer is used: half of the twelve hours that the shortest-lived ones are good for, at most.
-struct HelperTtl(Duration);
+struct ProgramTtl(Duration);
 
-impl Setting for HelperTtl {
+impl Setting for ProgramTtl {
     fn read(value: Value<'_>) -> Result<Self, Refusal> {
         let ttl = Duration::read(value)?;
         if (Duration::from_secs(10)..=Duration::from_hours(6)).contains(&ttl) {
@@ -133,7 +133,7 @@ struct Keys {
     password_env: Option<Variable>,
     identity_token_file: Option<PathBuf>,
     helper: Option<PathBuf>,
-    helper_ttl: Option<HelperTtl>,
+    helper_ttl: Option<ProgramTtl>,
 }
 
 impl Keys {
@@ -216,7 +216,7 @@ fn read_account(section: &Section<'_>, keys: Keys) -> Result<Account, Reported> 
             program.clone()
         };
         let ttl = keys.helper_ttl.map_or(Duration::from_mins(30), |ttl| ttl.0);
-        return Ok(Account::Helper { program, ttl });
+        return Ok(Account::Program { program, ttl });
     }
     if keys.helper_ttl.is_some() {
         return Err(section.error("helper_ttl", "is only read when there is a helper"));

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::helper::{self, HelperError};
 use super::identity::Identity;
+use super::program::{self, ProgramError};
 use super::settings::{BuildError, Credentials};
 
 /// A helper is not asked more often than this on account of refusals: one that is wrong stays wrong for a while.
@@ -22,7 +22,7 @@ pub(super) struct Account(Source);
 #[derive(Debug)]
 enum Source {
     Fixed(Option<Identity>),
-    Helper {
+    Program {
         program: PathBuf,
         upstream: Url,
         ttl: Duration,
@@ -50,7 +50,7 @@ impl Account {
             Credentials::IdentityToken(token) => {
                 Source::Fixed(Some(Identity::Refresh(token.clone())))
             }
-            Credentials::Helper { program, ttl } => Source::Helper {
+            Credentials::Program { program, ttl } => Source::Program {
                 program: program.clone(),
                 upstream: upstream.clone(),
                 ttl: *ttl,
@@ -63,10 +63,10 @@ impl Account {
     ///
     /// # Errors
     /// When a helper has to be asked and fails, and nothing it said before is left.
-    pub(super) async fn identity(&self) -> Result<Option<Identity>, HelperError> {
+    pub(super) async fn identity(&self) -> Result<Option<Identity>, ProgramError> {
         let (program, upstream, ttl, known) = match &self.0 {
             Source::Fixed(identity) => return Ok(identity.clone()),
-            Source::Helper {
+            Source::Program {
                 program,
                 upstream,
                 ttl,
@@ -80,7 +80,7 @@ impl Account {
         {
             return Ok(Some(known.identity.clone()));
         }
-        let identity = match helper::ask(program, upstream).await {
+        let identity = match program::ask(program, upstream).await {
             Ok(identity) => identity,
             Err(error) => {
                 // What was good a moment ago most likely still is: helpers ask services that may be out.
@@ -104,7 +104,7 @@ impl Account {
     /// The upstream did not take who we said we are, in a question that began at `began`. Returns whether it is worth
     /// while to say it anew: a helper may know better by now.
     pub(super) async fn refused(&self, began: Instant) -> bool {
-        let Source::Helper { known, .. } = &self.0 else {
+        let Source::Program { known, .. } = &self.0 else {
             return false;
         };
         let mut known = known.lock().await;

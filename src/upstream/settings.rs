@@ -22,7 +22,7 @@ pub enum Credentials {
     /// specification, "oauth2": `grant_type=refresh_token`).
     IdentityToken(String),
     /// An account of our own that a program knows (docker's credential helper protocol).
-    Helper {
+    Program {
         /// The program: a path, or the end of a name to be found on the path (`ecr-login`: docker-credential-ecr-login).
         program: PathBuf,
         /// How long its answer is used.
@@ -37,7 +37,7 @@ impl fmt::Debug for Credentials {
             Self::Anonymous => "Anonymous",
             Self::Own { .. } => "Own { .. }",
             Self::IdentityToken(_) => "IdentityToken(..)",
-            Self::Helper { .. } => "Helper { .. }",
+            Self::Program { .. } => "Program { .. }",
         })
     }
 }

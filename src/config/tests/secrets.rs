@@ -118,7 +118,7 @@ fn an_own_account_is_told_in_one_way() {
     assert_eq!(token.expose(), "hunter2");
     let helper = |program: &Path, minutes| {
         let (program, ttl) = (program.to_owned(), Duration::from_mins(minutes));
-        Auth::Own(Account::Helper { program, ttl })
+        Auth::Own(Account::Program { program, ttl })
     };
     assert_eq!(
         auth(r#"mode = "own", helper = "ecr-login""#),

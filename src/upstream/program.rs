@@ -29,7 +29,7 @@ const HUB: &str = "https://index.docker.io/v1/";
 
 /// Why a helper gave nothing. Holds no word of what it said.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HelperError {
+pub(super) enum ProgramError {
     #[error("the credential helper {0} cannot be started: {1}")]
     Start(String, std::io::Error),
     #[error("the credential helper {0} failed ({1})")]
@@ -41,17 +41,17 @@ pub(super) enum HelperError {
 }
 
 /// Asks the helper for the account at `upstream`. The program ends with this future.
-pub(super) async fn ask(program: &Path, upstream: &Url) -> Result<Identity, HelperError> {
+pub(super) async fn ask(program: &Path, upstream: &Url) -> Result<Identity, ProgramError> {
     let program = executable(program);
     let name = program.display().to_string();
     let asked = timeout(PATIENCE, run(&program, &key(upstream))).await;
     let (status, answer) = asked
-        .map_err(|_| HelperError::Late(name.clone()))?
-        .map_err(|error| HelperError::Start(name.clone(), error))?;
+        .map_err(|_| ProgramError::Late(name.clone()))?
+        .map_err(|error| ProgramError::Start(name.clone(), error))?;
     if !status.success() {
-        return Err(HelperError::Failed(name, status));
+        return Err(ProgramError::Failed(name, status));
     }
-    parse(&answer).ok_or(HelperError::Nonsense(name))
+    parse(&answer).ok_or(ProgramError::Nonsense(name))
 }
 
 async fn run(program: &Path, key: &str) -> std::io::Result<(std::process::ExitStatus, Vec<u8>)> {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_helper_is_a_path_or_the_end_of_a_name() {
+    fn a_program_is_a_path_or_the_end_of_a_name() {
         for (said, meant) in [
             ("ecr-login", "docker-credential-ecr-login"),
             ("/opt/login", "/opt/login"),
