@@ -153,6 +153,9 @@ async fn item_60_61_64_a_token_by_each_form() {
             "{answered}"
         );
     }
+    let endless = vec![b'a'; 70 * 1024];
+    let too_long = send(mirror.address, "POST", "/token", &[], &endless).await;
+    assert_eq!(too_long.whole().await.status(), 400);
     let wrong = basic(ALICE.0, "wrong");
     let refused = get_as(mirror.address, "/token?service=docker.io", Some(&wrong)).await;
     assert_eq!(refused.status(), 401);
