@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::policies::limits;
+use super::upstreams::upstreams;
 use super::{AppError, COMMIT_GRACE, fetch_threads, mirror, names};
 use crate::config::Config;
 use crate::mirror::Mirror;
@@ -34,7 +35,9 @@ impl Engine {
             .build()?;
         let store = Arc::new(DiskStore::open(&config.store().path, limits(config))?);
         store.scan(|_| true)?;
-        let mirror = mirror(config, &store, &MetricRegistry::new(), runtime.handle())?;
+        let metrics = MetricRegistry::new();
+        let upstreams = upstreams(config, &metrics)?;
+        let mirror = mirror(config, upstreams, &store, &metrics, runtime.handle())?;
         let warmer = Warmer::new(mirror.clone(), names(config), runtime.handle().clone());
         Ok(Self {
             runtime,

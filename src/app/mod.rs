@@ -10,6 +10,7 @@ mod store_metrics;
 mod upkeep;
 mod upstreams;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -28,15 +29,16 @@ use tokio::time::{sleep, timeout};
 use self::admin_door::AdminDoor;
 pub use self::engine::Engine;
 pub use self::policies::limits;
-use self::policies::{api_policy, fill_policy, garbage_policy};
+use self::policies::{access_policy, api_policy, fill_policy, garbage_policy};
 pub use self::upstreams::names;
-use self::upstreams::{declared, namespaces, upstreams};
+use self::upstreams::{declared, namespaces, registries, upstreams};
 use crate::admin::{AdminApi, AdminParts, declare_process};
 use crate::config::Config;
 use crate::mirror::warm::Warmer;
-use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, SystemClock};
+use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, Upstream};
 use crate::server::{
-    BindError, DoorLimits, Drained, Listeners, RegistryApi, ServeError, ServerMetrics,
+    Access, AccessParts, BindError, DoorLimits, Drained, Listeners, RegistryApi, ServeError,
+    ServerMetrics,
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::BuildError;
@@ -123,7 +125,14 @@ impl App {
 
         let store = Arc::new(DiskStore::open(&config.store().path, limits(config))?);
         store_metrics::register(&metrics, Arc::clone(&store) as _)?;
-        let mirror = mirror(config, &store, &metrics, fetch_runtime.handle())?;
+        let upstreams = upstreams(config, &metrics)?;
+        let access = Access::new(AccessParts {
+            registries: registries(&upstreams),
+            fetch_runtime: fetch_runtime.handle().clone(),
+            clock: Arc::new(SystemClock),
+            external_url: config.server().external_url.clone(),
+        });
+        let mirror = mirror(config, upstreams, &store, &metrics, fetch_runtime.handle())?;
         let warmer = Warmer::new(
             Arc::clone(&mirror),
             names(config),
@@ -135,6 +144,7 @@ impl App {
         let registry_api = Arc::new(RegistryApi::new(
             Arc::clone(&mirror),
             namespaces(config.upstreams()),
+            access,
             ServerMetrics::new(&metrics)?.with_upstreams(upstream_names),
             api_policy(config),
         ));
@@ -261,17 +271,18 @@ impl App {
 /// The engine over the store and the config's upstreams.
 fn mirror(
     config: &Config,
+    upstreams: HashMap<Arc<str>, Upstream>,
     store: &Arc<DiskStore>,
     metrics: &MetricRegistry,
     fetch_runtime: &Handle,
 ) -> Result<Arc<Mirror>, AppError> {
     Ok(Mirror::new(Parts {
-        upstreams: upstreams(config, metrics)?,
+        upstreams,
         store: Arc::clone(store) as _,
         clock: Arc::new(SystemClock),
         fills: fill_policy(config),
         garbage: garbage_policy(config),
-        access: AccessPolicy::default(),
+        access: access_policy(config),
         fetch_runtime: fetch_runtime.clone(),
         metrics: MirrorMetrics::new(metrics)?,
     }))

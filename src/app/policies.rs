@@ -1,7 +1,7 @@
 //! The config as the policies of the other rooms.
 
 use crate::config::{Config, OnLeave, RateLimited as RateLimitedConfig};
-use crate::mirror::{FillPolicy, GarbagePolicy, Measures};
+use crate::mirror::{AccessPolicy, FillPolicy, GarbagePolicy, Measures};
 use crate::server::{ApiPolicy, RateLimited};
 use crate::store::Limits;
 
@@ -45,5 +45,12 @@ pub(super) fn garbage_policy(config: &Config) -> GarbagePolicy {
     GarbagePolicy {
         unused_for: store.unused_for,
         max_age: store.max_age,
+    }
+}
+
+pub(super) fn access_policy(config: &Config) -> AccessPolicy {
+    AccessPolicy {
+        allow: config.server().access_ttl,
+        deny: config.server().deny_ttl,
     }
 }

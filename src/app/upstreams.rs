@@ -8,10 +8,11 @@ use prometheus::Registry as MetricRegistry;
 use super::AppError;
 use crate::admin::Declared;
 use crate::config::{
-    Auth, Config, TagPolicy as TagPolicyConfig, Tags as TagsConfig, Upstream as UpstreamConfig,
+    Account, Auth, Config, TagPolicy as TagPolicyConfig, Tags as TagsConfig,
+    TokenRealm as TokenRealmConfig, Upstream as UpstreamConfig,
 };
 use crate::mirror::{Names, TagPolicies, TagPolicy, TagRule, Upstream};
-use crate::server::Namespaces;
+use crate::server::{Namespaces, Served, TokenRealm};
 use crate::upstream::{
     Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry, Settings,
     Timeouts,
@@ -65,10 +66,17 @@ fn tag_policies(tags: &TagsConfig) -> TagPolicies {
 
 fn settings(upstream: &UpstreamConfig) -> Settings {
     let credentials = match &upstream.auth {
-        Auth::Anonymous => Credentials::Anonymous,
-        Auth::Own { username, password } => Credentials::Own {
+        Auth::Anonymous | Auth::Client(_) => Credentials::Anonymous,
+        Auth::Own(Account::Password { username, password }) => Credentials::Own {
             username: username.clone(),
             password: password.expose().to_owned(),
+        },
+        Auth::Own(Account::IdentityToken(token)) => {
+            Credentials::IdentityToken(token.expose().to_owned())
+        }
+        Auth::Own(Account::Program { program, ttl }) => Credentials::Program {
+            program: program.clone(),
+            ttl: *ttl,
         },
     };
     Settings {
@@ -101,6 +109,17 @@ pub(super) fn declared(upstream: &UpstreamConfig) -> Declared {
     }
 }
 
+/// As whom an upstream's clients are served.
+fn served(upstream: &UpstreamConfig) -> Served {
+    match upstream.auth {
+        Auth::Anonymous => Served::AsNobody,
+        Auth::Own(_) => Served::AsTheMirror,
+        Auth::Client(TokenRealmConfig::Mirror) => Served::AsThemselves(TokenRealm::Mirror),
+        Auth::Client(TokenRealmConfig::Upstream) => Served::AsThemselves(TokenRealm::Upstream),
+    }
+}
+
+/// Every name, alias and host clients may write.
 pub(super) fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
     let own = |upstream: &UpstreamConfig| Arc::<str>::from(upstream.name.as_str());
     let names = upstreams.iter().flat_map(|upstream| {
@@ -108,15 +127,16 @@ pub(super) fn namespaces(upstreams: &[UpstreamConfig]) -> Namespaces {
         spoken.map(move |name| (name.as_str().to_owned(), own(upstream)))
     });
     let default = upstreams.iter().find(|it| it.is_default).map(own);
-    let with_account = |upstream: &&UpstreamConfig| matches!(upstream.auth, Auth::Own { .. });
-    let private = upstreams.iter().filter(with_account).map(own);
+    let served = upstreams
+        .iter()
+        .map(|upstream| (own(upstream), served(upstream)));
     let hosts = upstreams.iter().flat_map(|upstream| {
         let hosts = upstream.hosts.iter();
         hosts.map(move |host| (host.as_str().to_owned(), own(upstream)))
     });
     Namespaces::new(names, default)
         .with_hosts(hosts)
-        .with_private(private)
+        .with_served(served)
 }
 
 /// Every name and alias that an upstream has in references to images.
@@ -127,4 +147,14 @@ pub fn names(config: &Config) -> Names {
         spoken.map(move |name| (name.as_str().to_owned(), Arc::clone(&own)))
     });
     Names::new(names)
+}
+
+/// The upstreams themselves, by name.
+pub(super) fn registries(
+    upstreams: &HashMap<Arc<str>, Upstream>,
+) -> HashMap<Arc<str>, Arc<dyn Registry>> {
+    let registry = |(name, upstream): (&Arc<str>, &Upstream)| {
+        (Arc::clone(name), Arc::clone(&upstream.registry))
+    };
+    upstreams.iter().map(registry).collect()
 }

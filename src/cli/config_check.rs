@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Auth, Config, Upstream, UpstreamName};
+use crate::config::{Account, Auth, Config, TokenRealm, Upstream, UpstreamName};
 
 /// What a command line or a config that cannot be used ends with, as is the custom of the tools.
 pub(super) const UNUSABLE: u8 = 2;
@@ -42,7 +42,11 @@ fn summary(upstream: &Upstream) -> String {
     names.extend(upstream.aliases.iter().map(UpstreamName::as_str));
     let auth = match &upstream.auth {
         Auth::Anonymous => "anonymous".to_owned(),
-        Auth::Own { username, .. } => format!("as {username}"),
+        Auth::Own(Account::Password { username, .. }) => format!("as {username}"),
+        Auth::Own(Account::IdentityToken(_)) => "with an identity token".to_owned(),
+        Auth::Own(Account::Program { program, .. }) => format!("as {} tells", program.display()),
+        Auth::Client(TokenRealm::Mirror) => "as each client, tokens at the mirror".to_owned(),
+        Auth::Client(TokenRealm::Upstream) => "as each client, tokens at the upstream".to_owned(),
     };
     let default = if upstream.is_default { ", default" } else { "" };
     format!("{} -> {}, {auth}{default}", names.join(", "), upstream.url)

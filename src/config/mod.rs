@@ -39,7 +39,7 @@ mod upstreams;
 
 use std::path::Path;
 
-pub use self::auth::Auth;
+pub use self::auth::{Account, Auth, TokenRealm};
 pub use self::error::{ConfigError, ConfigErrors, Position};
 pub use self::fills::{Fills, OnLeave};
 pub use self::log::{Log, LogFormat};

@@ -40,11 +40,15 @@ fn reference<'a>(mut uncommented: impl FnMut(usize, &'a str) -> Option<&'a str>)
 /// Reads `text` in a folder that has the secret files of the examples.
 fn parse(text: &str) -> Result<Config, ConfigErrors> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ghcr.password"), "hunter2\n").unwrap();
+    for secret in ["ghcr.password", "azure.token"] {
+        std::fs::write(folder.path().join(secret), "hunter2\n").unwrap();
+    }
     let token = folder.path().join("admin.token");
     std::fs::write(&token, "s3cret\n").unwrap();
     std::fs::set_permissions(token, Permissions::from_mode(0o600)).unwrap();
-    Config::parse(text, folder.path())
+    Config::parse_with(text, folder.path(), &|name| {
+        (name == "QUAY_PASSWORD").then(|| "hunter2".to_owned())
+    })
 }
 
 #[test]
@@ -72,7 +76,16 @@ fn each_default_it_shows_is_the_default() {
 fn its_examples_are_right() {
     let config = parse(&reference(|_, line| as_example(line))).unwrap();
     let names: Vec<_> = config.upstreams().iter().map(|u| u.name.as_str()).collect();
-    assert_eq!(names, ["docker.io", "ghcr.io"]);
+    let ecr = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
+    let expected = [
+        ecr,
+        "docker.io",
+        "ghcr.io",
+        "quay.io",
+        "registry.example",
+        "team.azurecr.io",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use url::Url;
 
 use super::reading::{Placed, Reading, Reported};
 use super::secret::Secret;
@@ -27,6 +28,13 @@ pub struct Server {
     pub min_send_rate: Option<ByteSize>,
     /// What clients are told when an upstream says that there were too many requests, and nothing is here.
     pub rate_limited: RateLimited,
+    /// Where clients reach the mirror, as scheme, host and perhaps port (`https://mirror.example`). `None`: as they say
+    /// themselves in `Host`.
+    pub external_url: Option<String>,
+    /// How long an upstream's yes to a client counts, at most an hour: what is revoked there is given out for so long.
+    pub access_ttl: Duration,
+    /// How long its no counts.
+    pub deny_ttl: Duration,
 }
 
 /// `rate_limited_status`: the status in place of an upstream's 429.
@@ -44,6 +52,41 @@ impl Setting for RateLimited {
             Value::Integer(503) => Ok(Self::Unavailable),
             Value::Integer(429) => Ok(Self::TooManyRequests),
             _ => Err("is not a status for this: write 503 or 429".into()),
+        }
+    }
+}
+
+/// Scheme, host and port of the mirror itself.
+struct ExternalUrl(String);
+
+impl Setting for ExternalUrl {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason = "is not the mirror's URL: write https://HOST or http://HOST:PORT";
+        let url = Url::parse(value.text(reason)?).map_err(|_| reason)?;
+        let is_origin = matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !is_origin {
+            return Err(reason.into());
+        }
+        Ok(Self(url.origin().ascii_serialization()))
+    }
+}
+
+/// How long an upstream's word about a client counts, in whole seconds.
+struct AccessTtl(Duration);
+
+impl Setting for AccessTtl {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let ttl = Duration::read(value)?;
+        let is_whole = ttl.subsec_nanos() == 0;
+        if is_whole && (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&ttl) {
+            Ok(Self(ttl))
+        } else {
+            Err("is not a whole number of seconds from 1s to 1h".into())
         }
     }
 }
@@ -89,6 +132,9 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
     let shutdown_grace = section.or("shutdown_grace", Duration::from_secs(30));
     let min_send_rate = section.or("min_send_rate", Limit(Some(ByteSize::kib(1))));
     let rate_limited = section.or("rate_limited_status", RateLimited::Unavailable);
+    let external_url = section.optional::<ExternalUrl>("external_url");
+    let access_ttl = section.or("access_ttl", AccessTtl(Duration::from_mins(5)));
+    let deny_ttl = section.or("deny_ttl", AccessTtl(Duration::from_secs(10)));
 
     let listen = listen?.unwrap_or_else(|| {
         vec![Placed {
@@ -105,6 +151,9 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
         shutdown_grace: shutdown_grace?,
         min_send_rate: min_send_rate?.0,
         rate_limited: rate_limited?,
+        external_url: external_url?.map(|url| url.0),
+        access_ttl: access_ttl?.0,
+        deny_ttl: deny_ttl?.0,
     };
     Ok((listen, server))
 }

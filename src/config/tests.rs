@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -128,7 +129,7 @@ stale = "7d"
 [upstreams."docker.io".timeouts]
 connect = "0s"
 [upstreams."docker.io".auth]
-mode = "client"
+mode = "open"
 [upstreams."GHCR.io"]
 url = "ghcr.io"
 "#;
@@ -163,7 +164,7 @@ url = "ghcr.io"
         r#"33:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
         r#"34:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
         r#"36:1: upstreams."docker.io".timeouts.connect: "0s" is not a time-out: it must be longer than 0s"#,
-        r#"38:1: upstreams."docker.io".auth.mode: "client" is refused: credentials pass-through is not available in this version"#,
+        r#"38:1: upstreams."docker.io".auth.mode: "open" is not a mode: write anonymous, own or client"#,
         r#"39:12: upstreams."GHCR.io": is not a host name: write HOST or HOST:PORT in lower case, such as "ghcr.io""#,
         r#"40:1: upstreams."GHCR.io".url: "ghcr.io" is not a registry's URL: write https://HOST or http://HOST:PORT"#,
     ];

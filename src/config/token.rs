@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::auth::read_password;
+use super::auth::read_secret;
 use super::reading::Reported;
 use super::secret::Secret;
 use super::section::Section;
@@ -32,7 +32,7 @@ fn read_token(path: &Path) -> Result<Secret, String> {
             "can be read by everybody on this machine: take that away (chmod o-r)".to_owned(),
         );
     }
-    let token = read_password(path)?;
+    let token = read_secret(path)?;
     // What a header cannot carry could never be brought (RFC 9110 section 5.5).
     if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("holds something else than visible ASCII characters".to_owned());

@@ -1,11 +1,13 @@
 //! The registry API: each request routed, asked of the engine, answered, and told about once.
 
+mod admission;
 mod answered;
 mod endpoints;
 mod listings;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +20,14 @@ use http::{Method, Request, Response};
 use tokio::time::timeout;
 
 use self::answered::Answered;
-use self::endpoints::Question;
 use self::ticket::Ticket;
+use super::access::Access;
 use super::answers;
 use super::errors::{self, RateLimited};
 use super::metrics::ServerMetrics;
 use super::route::Namespaces;
 use super::{Body, Handler, Peer, Refusal, Sent};
-use crate::mirror::{Asker, Mirror, Outcome, Who};
+use crate::mirror::{Mirror, Outcome, Who};
 use crate::oci::ErrorCode;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -47,21 +49,24 @@ pub struct ApiPolicy {
 pub struct RegistryApi {
     mirror: Arc<Mirror>,
     namespaces: Namespaces,
+    access: Access,
     metrics: ServerMetrics,
     policy: ApiPolicy,
 }
 
 impl RegistryApi {
-    /// The API over `mirror`, reading addresses by `namespaces`.
+    /// The API over `mirror`, reading addresses by `namespaces` and telling clients apart by `access`.
     pub fn new(
         mirror: Arc<Mirror>,
         namespaces: Namespaces,
+        access: Access,
         metrics: ServerMetrics,
         policy: ApiPolicy,
     ) -> Self {
         Self {
             mirror,
             namespaces,
+            access,
             metrics,
             policy,
         }
@@ -76,6 +81,11 @@ impl Handler for RegistryApi {
         let (request, ()) = request.into_parts();
         let mut ticket = Ticket::of(&request);
         let (host, uri) = (host(&request), &request.uri);
+        if tokens::is_wanted(uri) {
+            let (answered, upstream) = self.token(&request).await;
+            ticket.token(upstream);
+            return (finished(answered, &request.method, &mut ticket), ticket);
+        }
         let routed = self.namespaces.route(host, uri.path(), uri.query());
         if let Ok(route) = &routed {
             ticket.routed(route);
@@ -83,14 +93,8 @@ impl Handler for RegistryApi {
         let read = matches!(request.method, Method::GET | Method::HEAD);
         let answered = match &routed {
             Ok(route) if read => {
-                let question = Question {
-                    mirror: &self.mirror,
-                    request: &request,
-                    route,
-                    asker: &Asker::Mirror,
-                    rate_limited: self.policy.rate_limited,
-                };
-                let answered = timeout(self.policy.answer_within, question.answer()).await;
+                let answered =
+                    timeout(self.policy.answer_within, self.admit(&request, route)).await;
                 answered.unwrap_or_else(|_| Answered::too_late())
             }
             Ok(_) => Answered::read_only(),
@@ -99,17 +103,15 @@ impl Handler for RegistryApi {
                 Answered::refused(error.code(), blame, &error.to_string())
             }
         };
-        let mut response = answered.response;
-        mark(response.headers_mut(), answered.outcome);
+        let mut response = finished(answered, &request.method, &mut ticket);
         if let Some(ns) = routed.as_ref().ok().and_then(|route| route.ns.as_deref()) {
             answers::insert(response.headers_mut(), NAMESPACE, ns);
         }
-        if request.method == Method::HEAD {
-            *response.body_mut() = Body::Empty;
-        }
-        ticket.answered(answered.outcome, answered.error);
-        ticket.may_stray(answered.strayed);
         (response, ticket)
+    }
+
+    fn wants_body(&self, request: &Request<()>) -> bool {
+        request.method() == Method::POST && tokens::is_wanted(request.uri())
     }
 
     fn sent(&self, ticket: Ticket, sent: Sent) {
@@ -138,6 +140,18 @@ impl Handler for RegistryApi {
     fn closed(&self) {
         self.metrics.closed();
     }
+}
+
+/// The response as it goes out, and noted on its ticket.
+fn finished(answered: Answered, method: &Method, ticket: &mut Ticket) -> Response<Body> {
+    let mut response = answered.response;
+    mark(response.headers_mut(), answered.outcome);
+    if *method == Method::HEAD {
+        *response.body_mut() = Body::Empty;
+    }
+    ticket.answered(answered.outcome, answered.error);
+    ticket.may_stray(answered.strayed);
+    response
 }
 
 /// Whom the client believes it speaks to: an absolute target says it in place of `Host` (RFC 9112 section 3.2.2).

@@ -190,6 +190,7 @@ fn of_upstream(why: &UpstreamError, asked: Asked, rate_limited: RateLimited) -> 
         | ErrorKind::Tls
         | ErrorKind::Cut
         | ErrorKind::Protocol
+        | ErrorKind::Credentials
         | ErrorKind::Refused => unavailable(StatusCode::BAD_GATEWAY),
     }
 }

@@ -1,8 +1,10 @@
 //! The seam between the doors and everything behind them, in plain `http` types.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::Body;
@@ -19,11 +21,17 @@ pub trait Handler: Send + Sync + 'static {
     /// The request target is in the form the client sent, percent-encoded bytes and dot segments
     /// untouched; of an absolute form only the path and the query are left, and its authority is equal to
     /// `Host`. The client's address is the [`Peer`] in the extensions. The request body, if there was one,
-    /// is gone.
+    /// is gone, or is the [`RequestBody`] in the extensions where it was [wanted](Handler::wants_body).
     ///
     /// The response states the `Content-Length` of a [`Body::Follow`], and of what a HEAD asked for; for
     /// other bodies the door adds it. `Date` and `Connection` are the door's.
     async fn handle(&self, request: Request<()>) -> (Response<Body>, Self::Ticket);
+
+    /// Whether the body of this request is wanted. Of others it is thrown away. One that is too long or does not come
+    /// in time is not there, and its connection ends with the answer.
+    fn wants_body(&self, _: &Request<()>) -> bool {
+        false
+    }
 
     /// Tells what became of an answer: called exactly once for each [`Handler::handle`] that returned,
     /// also when the client left or the connection was cut. Called on the connection's task: must not block.
@@ -152,6 +160,17 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+}
+
+/// The whole body of a request, in its extensions; at most 64 KiB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestBody(pub Bytes);
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be a form with a password.
+        write!(f, "RequestBody({} bytes)", self.0.len())
     }
 }
 

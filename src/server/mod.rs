@@ -13,6 +13,7 @@
 //! Deliberately absent: TLS and HTTP/2 (they become doors of their own before the same handler), response
 //! compression and chunked responses (invariant 7: bytes go out as they came in, and their number is known).
 
+mod access;
 mod answers;
 mod api;
 mod body;
@@ -29,11 +30,12 @@ mod signal;
 #[cfg(test)]
 mod testkit;
 
+pub use access::{Access, AccessParts, Served, TokenRealm};
 pub use api::{ApiPolicy, RegistryApi};
 pub use body::{Body, Pieces};
 pub use door::{Door, DoorLimits};
 pub use errors::RateLimited;
-pub use handler::{End, Fault, Handler, Peer, Refusal, Sent};
+pub use handler::{End, Fault, Handler, Peer, Refusal, RequestBody, Sent};
 pub use metrics::ServerMetrics;
 pub use multipart::Multipart;
 pub use route::Namespaces;

@@ -5,11 +5,12 @@
 //! not declared is refused here or, as a host, means nothing; so nothing a client writes ever becomes a host to look up.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use url::form_urlencoded;
 
+use super::access::Served;
 use crate::oci::{Endpoint, EndpointError, ErrorCode, Repository};
 use crate::store::Origin;
 
@@ -26,8 +27,8 @@ pub struct Namespaces {
     /// More names, which mean an upstream only as the host of a request.
     hosts: HashMap<String, Arc<str>>,
     default: Option<Arc<str>>,
-    /// The upstreams that are asked with an account.
-    private: HashSet<Arc<str>>,
+    /// As whom each upstream's clients are served; as nobody where nothing is said.
+    served: HashMap<Arc<str>, Served>,
 }
 
 /// What a request asks for, and of whom.
@@ -37,8 +38,10 @@ pub(super) struct Route {
     pub(super) upstream: Arc<str>,
     /// The endpoint, its repository named as upstream names it.
     pub(super) endpoint: Endpoint,
-    /// Whether what the upstream gives may be private.
-    pub(super) private: bool,
+    /// As whom the upstream's clients are served.
+    pub(super) served: Served,
+    /// The repository as the client wrote it: with the upstream in front where that stands within the name.
+    pub(super) written: Option<String>,
     /// The namespace as the client wrote it, to be echoed (OCI distribution spec, "Registry Proxying").
     pub(super) ns: Option<String>,
 }
@@ -91,7 +94,7 @@ impl Namespaces {
             names: names.into_iter().collect(),
             hosts: HashMap::new(),
             default,
-            private: HashSet::new(),
+            served: HashMap::new(),
         }
     }
 
@@ -104,13 +107,42 @@ impl Namespaces {
         }
     }
 
-    /// The same, with the upstreams that are asked with an account: what they give may be private.
+    /// The same, with what is said of as whom clients are served.
     #[must_use]
-    pub fn with_private(self, upstreams: impl IntoIterator<Item = Arc<str>>) -> Self {
+    pub fn with_served(self, served: impl IntoIterator<Item = (Arc<str>, Served)>) -> Self {
         Self {
-            private: upstreams.into_iter().collect(),
+            served: served.into_iter().collect(),
             ..self
         }
+    }
+
+    /// As whom the upstream's clients are served.
+    pub(super) fn served(&self, upstream: &str) -> Served {
+        self.served.get(upstream).copied().unwrap_or_default()
+    }
+
+    /// The upstream that a name or an alias stands for.
+    pub(super) fn spoken(&self, name: &str) -> Option<Arc<str>> {
+        self.names.get(name).cloned()
+    }
+
+    /// The upstream in front of a repository's name, and the rest of that.
+    pub(super) fn prefixed<'a>(&self, name: &'a str) -> Option<(Arc<str>, &'a str)> {
+        let (first, rest) = name.split_once('/')?;
+        Some((self.spoken(first)?, rest))
+    }
+
+    /// The upstream of a request to `host` that names none: the default one. Without a default, the only one whose
+    /// clients are served as themselves: they have to learn how somewhere.
+    pub(super) fn unnamed(&self, host: Option<&str>) -> Option<Arc<str>> {
+        let hosted = host.and_then(|host| self.hosted(host));
+        hosted.or_else(|| self.default.clone()).or_else(|| {
+            let asks =
+                |(_, served): &(&Arc<str>, &Served)| matches!(served, Served::AsThemselves(_));
+            let mut asking = self.served.iter().filter(asks);
+            let only = asking.next().map(|(name, _)| Arc::clone(name));
+            only.filter(|_| asking.next().is_none())
+        })
     }
 
     /// Reads a request target: a raw path, still percent-encoded, and a query. `host` is whom the client believes it
@@ -123,7 +155,7 @@ impl Namespaces {
         path: &str,
         query: Option<&str>,
     ) -> Result<Route, RouteError> {
-        let (prefix, path) = self.split_prefix(path)?;
+        let (prefix, within, path) = self.split_prefix(path)?;
         let ns = namespace(query);
         let asked = ns.as_deref().map(|ns| self.declared(ns)).transpose()?;
         let endpoint = Endpoint::parse(&path)?;
@@ -131,13 +163,21 @@ impl Namespaces {
         let upstream = match agreed([prefix, asked, hosted])?.or_else(|| self.default.clone()) {
             Some(upstream) => upstream,
             // The version check is about this mirror: clients that name an upstream later begin here, too.
-            None if endpoint == Endpoint::Base => Arc::from(NO_UPSTREAM),
+            None if endpoint == Endpoint::Base => {
+                let asking = self.unnamed(None);
+                asking.unwrap_or_else(|| Arc::from(NO_UPSTREAM))
+            }
             None => return Err(RouteError::NoDefault),
         };
+        let written = endpoint.repository().map(|name| match within {
+            Some(prefix) => format!("{prefix}/{name}"),
+            None => name.to_string(),
+        });
         let endpoint = in_library(&upstream, endpoint);
         refuse_foreign_host(&upstream, &endpoint)?;
         Ok(Route {
-            private: self.private.contains(&upstream),
+            served: self.served(&upstream),
+            written,
             upstream,
             endpoint,
             ns,
@@ -163,21 +203,23 @@ impl Namespaces {
             .ok_or_else(|| RouteError::Undeclared(name.to_owned()))
     }
 
-    /// Takes the upstream's name off the path, on whichever side of `/v2` it stands.
-    fn split_prefix<'a>(
-        &self,
-        path: &'a str,
-    ) -> Result<(Option<Arc<str>>, Cow<'a, str>), RouteError> {
+    /// Takes the upstream's name off the path, on whichever side of `/v2` it stands. Where it stands within the name of a
+    /// repository it is given as it was written, too.
+    fn split_prefix<'a>(&self, path: &'a str) -> Result<Prefixed<'a>, RouteError> {
         let api = |rest: &str| rest == "/v2" || rest.starts_with("/v2/");
         if let Some(rest) = path.strip_prefix("/v2/") {
             let (first, below) = rest.split_once('/').map_or((rest, ""), |(a, b)| (a, b));
-            return Ok(match self.names.get(decoded_colon(first).as_ref()) {
-                Some(name) => (Some(Arc::clone(name)), Cow::Owned(format!("/v2/{below}"))),
-                None => (None, Cow::Borrowed(path)),
+            let first = decoded_colon(first);
+            return Ok(match self.names.get(first.as_ref()) {
+                Some(name) => {
+                    let path = Cow::Owned(format!("/v2/{below}"));
+                    (Some(Arc::clone(name)), Some(first), path)
+                }
+                None => (None, None, Cow::Borrowed(path)),
             });
         }
         if api(path) {
-            return Ok((None, Cow::Borrowed(path)));
+            return Ok((None, None, Cow::Borrowed(path)));
         }
         let first = path
             .trim_start_matches('/')
@@ -190,12 +232,16 @@ impl Namespaces {
         match below.filter(|below| api(below)) {
             Some(below) => Ok((
                 Some(self.declared(&decoded_colon(first))?),
+                None,
                 Cow::Borrowed(below),
             )),
             None => Err(RouteError::NotTheApi),
         }
     }
 }
+
+/// An upstream, its name as it stands within a repository's, and the path without it.
+type Prefixed<'a> = (Option<Arc<str>>, Option<Cow<'a, str>>, Cow<'a, str>);
 
 /// The one upstream that is named, if any is.
 fn agreed(named: [Option<Arc<str>>; 3]) -> Result<Option<Arc<str>>, RouteError> {
@@ -246,15 +292,20 @@ fn decoded_colon(component: &str) -> Cow<'_, str> {
     }
 }
 
-/// Docker Hub's official repositories, which clients may write without their namespace.
+/// The same endpoint with its repository's name as upstream knows it.
 fn in_library(upstream: &str, endpoint: Endpoint) -> Endpoint {
-    let short = endpoint
-        .repository()
-        .filter(|name| name.is_single_component())
-        .cloned();
-    match short {
-        Some(name) if upstream == DOCKER_HUB => endpoint.with_repository(name.in_library()),
-        _ => endpoint,
+    match endpoint.repository().cloned() {
+        Some(name) => endpoint.with_repository(in_full(upstream, name)),
+        None => endpoint,
+    }
+}
+
+/// A repository's name as upstream knows it: clients may write Docker Hub's official ones without their namespace.
+pub(super) fn in_full(upstream: &str, repository: Repository) -> Repository {
+    if upstream == DOCKER_HUB && repository.is_single_component() {
+        repository.in_library()
+    } else {
+        repository
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
+use tokio::time::Instant;
 use url::Url;
 
-use super::realm::{self, BadRealm};
-use super::settings::{BuildError, Credentials, Settings};
-use super::token::{self, TokenKey, Tokens};
+use super::account::Account;
+use super::realm::{self, BadRealm, Realm};
+use super::settings::{BuildError, Settings};
+use super::token::{self, TokenAsk, TokenKey, Tokens};
 use super::watch::Question;
 use super::wire::Wire;
 use super::{ErrorKind, UpstreamError};
@@ -22,8 +22,7 @@ use crate::oci::{Challenge, Scheme};
 #[derive(Debug)]
 pub(super) struct Access {
     upstream: Url,
-    /// `Basic ...`, if we have an account.
-    credentials: Option<HeaderValue>,
+    account: Account,
     listed: Vec<String>,
     tokens: Tokens,
     /// The upstream asked for Basic and took it: send it unasked from then on.
@@ -34,7 +33,7 @@ impl Access {
     pub(super) fn new(settings: &Settings) -> Result<Self, BuildError> {
         Ok(Self {
             upstream: settings.url.clone(),
-            credentials: basic(&settings.credentials)?,
+            account: Account::new(&settings.credentials, &settings.url)?,
             listed: settings.realms.clone(),
             tokens: Tokens::new(),
             basic: AtomicBool::new(false),
@@ -46,19 +45,35 @@ impl Access {
         if let Some(token) = self.tokens.get(&key(&self.upstream, scope)).await {
             return Some(token.header);
         }
-        let basic = self.basic.load(Ordering::Relaxed);
-        self.credentials.clone().filter(|_| basic)
+        if !self.basic.load(Ordering::Relaxed) {
+            return None;
+        }
+        // A helper that fails is told of when the upstream asks.
+        let identity = self.account.identity().await.ok()??;
+        identity.header().cloned()
     }
 
     /// Drops what was sent and not accepted.
     pub(super) async fn forget(&self, scope: &str, refused: &HeaderValue) {
-        if self.credentials.as_ref() == Some(refused) {
+        if refused.as_bytes().starts_with(b"Basic ") {
             self.basic.store(false, Ordering::Relaxed);
         } else {
             self.tokens
                 .forget(&key(&self.upstream, scope), refused)
                 .await;
         }
+    }
+
+    /// The upstream did not take who we said we are, in a question that began at `began`. Returns whether to say it
+    /// anew may help.
+    pub(super) async fn refused(&self, began: Instant) -> bool {
+        self.account.refused(began).await
+    }
+
+    /// The realm of a challenge from the upstream, if it may be asked.
+    pub(super) fn realm(&self, place: &str, bearer: &Challenge) -> Result<Realm, UpstreamError> {
+        realm::admit(&self.upstream, &self.listed, bearer.realm())
+            .map_err(|bad| UpstreamError::because(kind(&bad), place, bad.to_string()))
     }
 
     /// What to send to meet the upstream's own challenges, Bearer before Basic. `None`: nothing
@@ -71,21 +86,36 @@ impl Access {
         scope: &str,
         question: &Question<'_>,
     ) -> Result<Option<HeaderValue>, UpstreamError> {
-        let credentials = self.credentials.as_ref();
+        let identity = async || {
+            let known = self.account.identity().await;
+            known.map_err(|error| {
+                UpstreamError::because(ErrorKind::Credentials, place, error.to_string())
+            })
+        };
         if let Some(bearer) = find(challenges, &Scheme::Bearer) {
-            let realm = realm::admit(&self.upstream, &self.listed, bearer.realm())
-                .map_err(|bad| UpstreamError::because(kind(&bad), place, bad.to_string()))?;
-            let service = bearer.service();
-            let fetch = token::fetch(wire, &realm, service, scope, credentials, question);
+            let realm = self.realm(place, bearer)?;
+            let fetch = async {
+                let identity = identity().await?;
+                let ask = TokenAsk {
+                    service: bearer.service(),
+                    identity: identity.as_ref(),
+                    ..TokenAsk::of(scope)
+                };
+                token::fetch(wire, &realm, &ask, question).await
+            };
             let token = self
                 .tokens
                 .obtain(key(&self.upstream, scope), fetch)
                 .await?;
             return Ok(Some(token.header));
         }
-        let basic = find(challenges, &Scheme::Basic).and(credentials);
+        let basic = match find(challenges, &Scheme::Basic) {
+            Some(_) => identity().await?,
+            None => None,
+        };
+        let basic = basic.and_then(|identity| identity.header().cloned());
         self.basic.store(basic.is_some(), Ordering::Relaxed);
-        Ok(basic.cloned())
+        Ok(basic)
     }
 
     /// What to send to meet the challenges of a redirect target, as nobody: a token given to
@@ -106,7 +136,11 @@ impl Access {
         realm.declared = false;
         realm.is_own = false;
         let scope = bearer.scope().unwrap_or_default();
-        let fetch = token::fetch(wire, &realm, bearer.service(), scope, None, question);
+        let ask = TokenAsk {
+            service: bearer.service(),
+            ..TokenAsk::of(scope)
+        };
+        let fetch = token::fetch(wire, &realm, &ask, question);
         let token = self.tokens.obtain(key(target, scope), fetch).await?;
         Ok(Some(token.header))
     }
@@ -124,10 +158,17 @@ impl Access {
     }
 }
 
+/// The first challenge of a scheme.
 fn find<'a>(challenges: &'a [Challenge], scheme: &Scheme) -> Option<&'a Challenge> {
     challenges
         .iter()
         .find(|challenge| challenge.scheme() == scheme)
+}
+
+/// The challenge that is met where there are several: Bearer before Basic. Others we know nothing of.
+pub(super) fn chosen(challenges: &[Challenge]) -> Option<Challenge> {
+    let bearer = find(challenges, &Scheme::Bearer);
+    bearer.or_else(|| find(challenges, &Scheme::Basic)).cloned()
 }
 
 fn key(target: &Url, scope: &str) -> TokenKey {
@@ -142,43 +183,5 @@ fn kind(bad: &BadRealm) -> ErrorKind {
     match bad {
         BadRealm::Missing | BadRealm::Malformed => ErrorKind::Protocol,
         BadRealm::Insecure | BadRealm::Elsewhere(_) => ErrorKind::Refused,
-    }
-}
-
-/// The header for Basic authentication (RFC 7617). A user name cannot hold a colon.
-fn basic(credentials: &Credentials) -> Result<Option<HeaderValue>, BuildError> {
-    let Credentials::Own { username, password } = credentials else {
-        return Ok(None);
-    };
-    if username.contains(':') {
-        return Err(BuildError::Credentials);
-    }
-    let pair = STANDARD.encode(format!("{username}:{password}"));
-    let mut header =
-        HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| BuildError::Credentials)?;
-    header.set_sensitive(true);
-    Ok(Some(header))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn own(username: &str) -> Credentials {
-        Credentials::Own {
-            username: username.into(),
-            password: "open sesame".into(),
-        }
-    }
-
-    #[test]
-    fn basic_credentials_are_encoded_and_never_printed() {
-        let header = basic(&own("Aladdin")).unwrap().unwrap();
-        assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert!(!format!("{header:?}").contains("QWxh"));
-        assert!(basic(&own("a:b")).is_err());
-        assert!(basic(&Credentials::Anonymous).unwrap().is_none());
     }
 }

@@ -12,18 +12,21 @@ pub struct ClientAuthorization(HeaderValue);
 impl ClientAuthorization {
     /// A token that the upstream's realm issued (RFC 6750 section 2.1). `None` when it cannot be sent in a header.
     pub fn bearer(token: &str) -> Option<Self> {
-        Self::of(&format!("Bearer {token}"))
+        Self::read(&format!("Bearer {token}"))
     }
 
     /// Name and password, in the coding of RFC 7617 section 2. `None` when they cannot be sent in a header.
     pub fn basic(coded: &str) -> Option<Self> {
-        Self::of(&format!("Basic {coded}"))
+        Self::read(&format!("Basic {coded}"))
     }
 
-    fn of(value: &str) -> Option<Self> {
-        let mut value = HeaderValue::from_str(value).ok()?;
+    fn read(value: &str) -> Option<Self> {
+        HeaderValue::from_str(value).ok().map(Self::of)
+    }
+
+    pub(super) fn of(mut value: HeaderValue) -> Self {
         value.set_sensitive(true);
-        Some(Self(value))
+        Self(value)
     }
 
     /// The value, for the one place that sends it and for keyed hashes.

@@ -62,6 +62,8 @@ pub enum ErrorKind {
     Protocol,
     /// Our own policy forbids the next step: a token realm or a redirect that is not allowed.
     Refused,
+    /// The mirror's own account cannot be shown: the helper that knows it failed.
+    Credentials,
     /// It failed again and again just now, and was not asked this time.
     AssumedOffline {
         /// When it is asked again.
@@ -90,6 +92,7 @@ impl ErrorKind {
             Self::Cut => "cut",
             Self::Protocol => "protocol",
             Self::Refused => "refused",
+            Self::Credentials => "credentials",
             Self::AssumedOffline { .. } => "assumed-offline",
             Self::Offline => "offline",
         }
@@ -115,6 +118,7 @@ impl ErrorKind {
             | Self::Timeout(_)
             | Self::Cut
             | Self::Protocol
+            | Self::Credentials
             | Self::AssumedOffline { .. }
             | Self::Offline => true,
         }
@@ -126,6 +130,7 @@ impl ErrorKind {
         match self {
             Self::TooManyRequests { .. }
             | Self::AssumedOffline { .. }
+            | Self::Credentials
             | Self::Resolve
             | Self::Connect
             | Self::Timeout(_)
@@ -170,6 +175,7 @@ impl fmt::Display for ErrorKind {
             Self::Cut => f.write_str("connection ended before the response did"),
             Self::Protocol => f.write_str("not an answer of a registry"),
             Self::Refused => f.write_str("refused by the mirror's own policy"),
+            Self::Credentials => f.write_str("the mirror's own account cannot be shown"),
             Self::AssumedOffline { retry_after } => write!(
                 f,
                 "assumed to be out after its last failures (asked again in {} s)",
@@ -279,6 +285,7 @@ mod tests {
             ErrorKind::Timeout(Phase::Header),
             ErrorKind::Cut,
             ErrorKind::Protocol,
+            ErrorKind::Credentials,
             ErrorKind::Offline,
         ] {
             assert!(kind.is_outage(), "{kind}");

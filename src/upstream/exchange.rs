@@ -2,19 +2,30 @@
 //! a signed URL that has just expired. Every step is bounded in number; nothing here loops on
 //! the word of the other side.
 
+use std::time::Duration;
+
 use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method};
+use moka::future::Cache;
+use tokio::time::Instant;
 use url::Url;
 
-use super::access::Access;
+use super::access::{self, Access};
 use super::answer::Answer;
+use super::failure;
+use super::identity::Identity;
 use super::metrics::{Kind, Metrics};
 use super::redirect::{BadRedirect, MAX_HOPS, is_redirect, next_hop, same_origin};
 use super::settings::{BuildError, Settings};
+use super::token::{self, TokenAsk};
+use super::token_request::{Grant, TokenAnswer, TokenRequest};
 use super::watch::{Question, Watch};
 use super::wire::{Call, Wire};
-use super::{Standing, UpstreamError};
-use crate::oci::{Challenge, Endpoint, RangeSpec};
+use super::{ClientAuthorization, ErrorKind, Standing, UpstreamError};
+use crate::oci::{Challenge, Endpoint, RangeSpec, Scheme};
+
+/// How long what the upstream asks for is believed to stay that.
+const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// One question.
 #[derive(Debug, Clone)]
@@ -35,6 +46,8 @@ pub(super) struct Exchange {
     wire: Wire,
     access: Access,
     watch: Watch,
+    /// What the upstream asks of those who want to read, as last seen.
+    asked_for: Cache<(), Option<Challenge>>,
 }
 
 impl Exchange {
@@ -45,6 +58,10 @@ impl Exchange {
             wire: Wire::new(settings, meter.clone())?,
             access: Access::new(settings)?,
             watch: Watch::new(&settings.name, settings.rate_reserve, meter),
+            asked_for: Cache::builder()
+                .max_capacity(1)
+                .time_to_live(REMEMBERED)
+                .build(),
         })
     }
 
@@ -55,33 +72,147 @@ impl Exchange {
 
     /// Asks, and gives the last answer, which is neither a redirect nor a challenge that we could
     /// have met. Where asking is known to be vain it fails at once.
-    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, UpstreamError> {
-        let question = self.watch.enter(ask.kind, &ask.method).map_err(|kind| {
-            let place = self.wire.place(ask.kind, &ask.method, &ask.url);
-            UpstreamError::because(kind, &place, "not asked this time")
-        })?;
-        let result = self.ask_to_the_end(ask, &question).await;
+    ///
+    /// `client` is what a client shows: then nothing of ours is shown in its place, and a challenge is final.
+    pub(super) async fn ask(
+        &self,
+        ask: &Ask,
+        client: Option<&HeaderValue>,
+    ) -> Result<Answer, UpstreamError> {
+        let question = self.enter(ask, client.is_none())?;
+        let result = self.ask_to_the_end(ask, client, &question).await;
         question.ends(result.as_ref().err());
         result
+    }
+
+    /// What the upstream asks of those who want to read; see [`Registry::challenge`](super::Registry::challenge).
+    pub(super) async fn challenge(
+        &self,
+        client: Option<&HeaderValue>,
+    ) -> Result<Option<Challenge>, UpstreamError> {
+        if client.is_some() {
+            return self.ping(client).await;
+        }
+        let ping = Box::pin(self.ping(None));
+        let asked_for = self.asked_for.try_get_with((), ping).await;
+        asked_for.map_err(|error| (*error).clone())
+    }
+
+    /// Asks the upstream's realm for a token; see [`Registry::token`](super::Registry::token).
+    pub(super) async fn token(&self, request: &TokenRequest) -> Result<TokenAnswer, UpstreamError> {
+        let ask = self.base(Kind::Token);
+        let place = self.wire.place(Kind::Ping, &ask.method, &ask.url);
+        let challenge = self.challenge(None).await?;
+        let Some(bearer) = challenge.filter(|it| *it.scheme() == Scheme::Bearer) else {
+            let kind = ErrorKind::NotFound { code: None };
+            return Err(UpstreamError::because(kind, &place, "it names no realm"));
+        };
+        let realm = self.access.realm(&place, &bearer)?;
+        let identity = match &request.grant {
+            Grant::Nobody => None,
+            Grant::Password { username, password } => {
+                let identity = Identity::basic(username, password);
+                let unspeakable = || UpstreamError::new(ErrorKind::Unauthorized, &*place);
+                Some(identity.ok_or_else(unspeakable)?)
+            }
+            Grant::RefreshToken(token) => Some(Identity::Refresh(token.clone())),
+        };
+        let client_id = request.client_id.as_deref();
+        let wanted = TokenAsk {
+            service: bearer.service(),
+            scopes: request.scopes.iter().map(String::as_str).collect(),
+            identity: identity.as_ref(),
+            more: client_id.map(|it| ("client_id", it)).into_iter().collect(),
+        };
+        let question = self.enter(&ask, false)?;
+        let token = token::fetch(&self.wire, &realm, &wanted, &question).await;
+        question.ends(token.as_ref().err());
+        let token = token?;
+        Ok(TokenAnswer {
+            authorization: ClientAuthorization::of(token.header),
+            expires_in: token.expires_in,
+        })
+    }
+
+    fn enter(&self, ask: &Ask, is_ours: bool) -> Result<Question<'_>, UpstreamError> {
+        let entered = self.watch.enter(ask.kind, &ask.method, is_ours);
+        entered.map_err(|kind| {
+            let place = self.wire.place(ask.kind, &ask.method, &ask.url);
+            UpstreamError::because(kind, &place, "not asked this time")
+        })
+    }
+
+    /// A question to the base endpoint.
+    fn base(&self, kind: Kind) -> Ask {
+        let mut url = self.upstream.clone();
+        url.set_path(&Endpoint::Base.path());
+        Ask {
+            kind,
+            method: Method::GET,
+            url,
+            accept: HeaderValue::from_static("*/*"),
+            range: None,
+            scope: String::new(),
+        }
+    }
+
+    /// Asks the base endpoint what it asks for; `None` when it is content with what it was shown.
+    async fn ping(&self, shown: Option<&HeaderValue>) -> Result<Option<Challenge>, UpstreamError> {
+        let ask = self.base(Kind::Ping);
+        let question = self.enter(&ask, shown.is_none())?;
+        let answer = self.follow(&ask, shown, &question).await;
+        question.ends(answer.as_ref().err());
+        let answer = answer?;
+        match answer.status() {
+            401 if self.is_own(answer.url()) => Ok(access::chosen(&challenges_of(&answer))),
+            200 => Ok(None),
+            _ => Err(failure::of_answer(answer).await),
+        }
+    }
+
+    /// Remembers what the upstream asked for.
+    async fn learn(&self, challenges: &[Challenge]) {
+        if let Some(challenge) = access::chosen(challenges) {
+            self.asked_for.insert((), Some(challenge)).await;
+        }
     }
 
     async fn ask_to_the_end(
         &self,
         ask: &Ask,
+        client: Option<&HeaderValue>,
         question: &Question<'_>,
     ) -> Result<Answer, UpstreamError> {
-        let answer = self.ask_known(ask, question).await?;
+        let answer = self.ask_once(ask, client, question).await?;
         // A redirect target that refuses us most often means a signed URL past its time; the
         // upstream is asked for another. HEAD is left alone: such URLs may be for GET only.
         let refused = matches!(answer.status(), 401 | 403 | 410) && *answer.url() != ask.url;
         if refused && ask.method == Method::GET {
+            return self.ask_once(ask, client, question).await;
+        }
+        Ok(answer)
+    }
+
+    /// Asks as the client, or as who we are.
+    async fn ask_once(
+        &self,
+        ask: &Ask,
+        client: Option<&HeaderValue>,
+        question: &Question<'_>,
+    ) -> Result<Answer, UpstreamError> {
+        if client.is_none() {
             return self.ask_known(ask, question).await;
+        }
+        let answer = self.follow(ask, client, question).await?;
+        if self.challenges_us(&answer) {
+            self.learn(&challenges_of(&answer)).await;
         }
         Ok(answer)
     }
 
     /// Asks as who we are, meeting the upstream's challenge if there is one.
     async fn ask_known(&self, ask: &Ask, question: &Question<'_>) -> Result<Answer, UpstreamError> {
+        let began = Instant::now();
         let known = self.access.known(&ask.scope).await;
         let mut answer = self.follow(ask, known.as_ref(), question).await?;
         if !self.challenges_us(&answer) {
@@ -97,17 +228,45 @@ impl Exchange {
             }
         }
         let challenges = self.challenges(&answer, question).await?;
+        self.learn(&challenges).await;
+        let (first, may_renew) = self.meet(ask, &answer, &challenges, question).await;
+        let is_refused = match &first {
+            Ok(met) => met.as_ref().is_some_and(|met| self.challenges_us(met)),
+            Err(error) => *error.kind() == ErrorKind::Unauthorized,
+        };
+        let met = if is_refused && may_renew && self.access.refused(began).await {
+            self.meet(ask, &answer, &challenges, question).await.0
+        } else {
+            first
+        };
+        Ok(met?.unwrap_or(answer))
+    }
+
+    /// Meets a challenge with what we have: the answer to that, or `None` if we have nothing. Also, whether it was
+    /// tried at all.
+    async fn meet(
+        &self,
+        ask: &Ask,
+        answer: &Answer,
+        challenges: &[Challenge],
+        question: &Question<'_>,
+    ) -> (Result<Option<Answer>, UpstreamError>, bool) {
         let (wire, place) = (&self.wire, answer.place());
         let access = &self.access;
-        let met = access.meet(wire, place, &challenges, &ask.scope, question);
-        let Some(authorization) = met.await? else {
-            return Ok(answer);
+        let met = access.meet(wire, place, challenges, &ask.scope, question);
+        let authorization = match met.await {
+            Ok(Some(authorization)) => authorization,
+            Ok(None) => return (Ok(None), false),
+            Err(error) => return (Err(error), true),
         };
-        let answer = self.follow(ask, Some(&authorization), question).await?;
+        let answer = match self.follow(ask, Some(&authorization), question).await {
+            Ok(answer) => answer,
+            Err(error) => return (Err(error), false),
+        };
         if self.challenges_us(&answer) {
-            self.access.forget(&ask.scope, &authorization).await;
+            access.forget(&ask.scope, &authorization).await;
         }
-        Ok(answer)
+        (Ok(Some(answer)), true)
     }
 
     /// Sends a request and follows redirects. Credentials stay with the origin that they are for
@@ -182,6 +341,7 @@ impl Exchange {
             method: &ask.method,
             url,
             headers,
+            form: None,
             declared: false,
             question: self.is_own(url).then_some(question),
         };
@@ -199,13 +359,13 @@ impl Exchange {
         if !found.is_empty() {
             return Ok(found);
         }
-        let mut url = self.upstream.clone();
-        url.set_path(&Endpoint::Base.path());
+        let base = self.base(Kind::Ping);
         let call = Call {
-            kind: Kind::Ping,
-            method: &Method::GET,
-            url: &url,
+            kind: base.kind,
+            method: &base.method,
+            url: &base.url,
             headers: HeaderMap::new(),
+            form: None,
             declared: true,
             question: Some(question),
         };

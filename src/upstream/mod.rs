@@ -9,6 +9,7 @@
 //! Those belong to the engine. Also absent: writing to an upstream.
 
 mod access;
+mod account;
 mod address;
 mod answer;
 mod breaker;
@@ -19,10 +20,12 @@ mod error;
 mod exchange;
 mod failure;
 mod fault;
+mod identity;
 mod link;
 mod metrics;
 mod offline;
 mod part;
+mod program;
 mod reach;
 mod realm;
 mod redirect;
@@ -31,6 +34,7 @@ mod registry;
 mod settings;
 mod silence;
 mod token;
+mod token_request;
 mod watch;
 mod wire;
 
@@ -43,7 +47,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::oci::{Accepts, Digest, MediaType, RangeSpec, Reference, Repository};
+use crate::oci::{Accepts, Challenge, Digest, MediaType, RangeSpec, Reference, Repository};
 
 pub use client_authorization::ClientAuthorization;
 pub use error::{ErrorKind, Phase, UpstreamError};
@@ -52,6 +56,7 @@ pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
 pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
 pub use silence::SLOW;
+pub use token_request::{Grant, TokenAnswer, TokenRequest};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +226,28 @@ pub trait Registry: Send + Sync + 'static {
     /// not to be asked with any but ours.
     fn on_behalf(&self, _: &ClientAuthorization) -> Option<Arc<dyn Registry>> {
         None
+    }
+
+    /// What it asks of those who want to read: the challenge of its base endpoint (OCI distribution spec,
+    /// "Determining Support"), Bearer before Basic, without a scope. `None` when it asks for nothing. It is remembered
+    /// for some minutes, and many who ask at once are one question. On behalf of a client it is asked each time: then
+    /// `None` means that the client's credentials were taken.
+    ///
+    /// # Errors
+    /// Any outage.
+    async fn challenge(&self) -> Result<Option<Challenge>, UpstreamError> {
+        Ok(None)
+    }
+
+    /// Asks its token realm for a token in a client's name. The realm is admitted as for our own account.
+    ///
+    /// # Errors
+    /// [`Unauthorized`](ErrorKind::Unauthorized) and [`Denied`](ErrorKind::Denied) as the realm says;
+    /// [`NotFound`](ErrorKind::NotFound) when there is no realm; [`Refused`](ErrorKind::Refused) when it may not be
+    /// asked; any outage.
+    async fn token(&self, _: &TokenRequest) -> Result<TokenAnswer, UpstreamError> {
+        let kind = ErrorKind::NotFound { code: None };
+        Err(UpstreamError::new(kind, "no token realm"))
     }
 
     /// What is known of it without asking. Never waits.

@@ -1,12 +1,14 @@
 //! The upstream of a mirror that works offline: it refuses every call, without a look-up.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::{
-    BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
-    UpstreamError,
+    BlobBody, BlobHead, ClientAuthorization, ErrorKind, ListBody, Listing, ManifestBody,
+    ManifestHead, Registry, TokenAnswer, TokenRequest, UpstreamError,
 };
-use crate::oci::{Accepts, Digest, RangeSpec, Reference, Repository};
+use crate::oci::{Accepts, Challenge, Digest, RangeSpec, Reference, Repository};
 
 /// A registry that is never asked: every call fails with [`ErrorKind::Offline`].
 #[derive(Debug, Clone)]
@@ -59,6 +61,19 @@ impl Registry for OfflineRegistry {
     }
 
     async fn list(&self, _: &Listing, _: Option<&str>) -> Result<ListBody, UpstreamError> {
+        self.refuse()
+    }
+
+    fn on_behalf(&self, _: &ClientAuthorization) -> Option<Arc<dyn Registry>> {
+        // Out for everybody: what a client may have without asking is for others to decide.
+        Some(Arc::new(self.clone()))
+    }
+
+    async fn challenge(&self) -> Result<Option<Challenge>, UpstreamError> {
+        self.refuse()
+    }
+
+    async fn token(&self, _: &TokenRequest) -> Result<TokenAnswer, UpstreamError> {
         self.refuse()
     }
 }

@@ -1,6 +1,7 @@
 //! A real registry over HTTP: how each question of [`Registry`] is put, and what its answers say.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -15,13 +16,14 @@ use super::link::next_query;
 use super::metrics::{Kind, Metrics};
 use super::part::{self, Head, Reading};
 use super::referrers;
-use super::settings::{BuildError, Settings, check_url};
+use super::settings::{BuildError, Credentials, Settings, check_url};
 use super::{
-    BlobBody, BlobHead, ErrorKind, ListBody, Listing, ManifestBody, ManifestHead, Registry,
-    Standing, UpstreamError,
+    BlobBody, BlobHead, ClientAuthorization, ErrorKind, ListBody, Listing, ManifestBody,
+    ManifestHead, Registry, Standing, TokenAnswer, TokenRequest, UpstreamError,
 };
 use crate::oci::{
-    Accepts, ContentRange, ContentRangeError, Digest, Endpoint, RangeSpec, Reference, Repository,
+    Accepts, Challenge, ContentRange, ContentRangeError, Digest, Endpoint, RangeSpec, Reference,
+    Repository,
 };
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -34,9 +36,13 @@ const LIST_LIMIT: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub struct HttpRegistry {
     upstream: Url,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
     /// A HEAD of a blob was refused where the GET was not: do not try it again.
-    refuses_head: AtomicBool,
+    refuses_head: Arc<AtomicBool>,
+    /// Clients may ask in their own name: not where we have an account, whose rights are everyone's.
+    takes_clients: bool,
+    /// In whose name it is asked, if not in ours.
+    client: Option<ClientAuthorization>,
 }
 
 impl HttpRegistry {
@@ -49,9 +55,16 @@ impl HttpRegistry {
         check_url(&settings.url)?;
         Ok(Self {
             upstream: settings.url.clone(),
-            exchange: Exchange::new(settings, metrics)?,
-            refuses_head: AtomicBool::new(false),
+            exchange: Arc::new(Exchange::new(settings, metrics)?),
+            refuses_head: Arc::default(),
+            takes_clients: settings.credentials == Credentials::Anonymous,
+            client: None,
         })
+    }
+
+    /// What a client shows, if it is asked in its name.
+    fn client(&self) -> Option<&HeaderValue> {
+        self.client.as_ref().map(ClientAuthorization::expose)
     }
 
     fn ask(&self, kind: Kind, method: Method, endpoint: &Endpoint) -> Ask {
@@ -88,7 +101,7 @@ impl HttpRegistry {
             accept: accept(&taken.header()),
             ..self.ask(Kind::Manifest, method, &endpoint)
         };
-        ok(self.exchange.ask(&ask).await?).await
+        ok(self.exchange.ask(&ask, self.client()).await?).await
     }
 
     fn blob(&self, method: Method, repository: &Repository, digest: &Digest) -> Ask {
@@ -104,7 +117,7 @@ impl HttpRegistry {
             range: Some(RangeSpec::FromTo(0, 0)),
             ..ask
         };
-        let answer = self.exchange.ask(&ask).await?;
+        let answer = self.exchange.ask(&ask, self.client()).await?;
         let size = match (answer.status(), content_range(&answer)) {
             (206, Some(Ok(range))) => range.size,
             // An empty blob has no first byte.
@@ -172,7 +185,7 @@ impl Registry for HttpRegistry {
         if self.refuses_head.load(Ordering::Relaxed) {
             return self.probe_blob(ask).await;
         }
-        let answer = self.exchange.ask(&ask).await?;
+        let answer = self.exchange.ask(&ask, self.client()).await?;
         // HEAD may be refused where GET is not (ECR Public), or lead to a URL signed for GET.
         let refused = matches!(answer.status(), 401 | 403 | 405 | 501);
         let silent = answer.status() == 200 && answer.length().is_none();
@@ -194,11 +207,11 @@ impl Registry for HttpRegistry {
             range: part,
             ..self.blob(Method::GET, repository, digest)
         };
-        let mut answer = self.exchange.ask(&ask).await?;
+        let mut answer = self.exchange.ask(&ask, self.client()).await?;
         let mut reading = read(&ask, &answer);
         if reading == Reading::NoRanges {
             ask.range = None;
-            answer = self.exchange.ask(&ask).await?;
+            answer = self.exchange.ask(&ask, self.client()).await?;
             reading = read(&ask, &answer);
         }
         match reading {
@@ -236,7 +249,7 @@ impl Registry for HttpRegistry {
         if kind == Kind::Referrers {
             ask.accept = accept(referrers::TYPE.as_str());
         }
-        let answer = self.exchange.ask(&ask).await?;
+        let answer = self.exchange.ask(&ask, self.client()).await?;
         let media_type = answer.parsed(&CONTENT_TYPE);
         let is_page = answer.status() == 200 && answer.is_html();
         if kind == Kind::Referrers
@@ -255,6 +268,25 @@ impl Registry for HttpRegistry {
             next,
             is_filtered,
         })
+    }
+
+    fn on_behalf(&self, authorization: &ClientAuthorization) -> Option<Arc<dyn Registry>> {
+        let bound = || Self {
+            upstream: self.upstream.clone(),
+            exchange: Arc::clone(&self.exchange),
+            refuses_head: Arc::clone(&self.refuses_head),
+            takes_clients: true,
+            client: Some(authorization.clone()),
+        };
+        self.takes_clients.then(|| Arc::new(bound()) as _)
+    }
+
+    async fn challenge(&self) -> Result<Option<Challenge>, UpstreamError> {
+        self.exchange.challenge(self.client()).await
+    }
+
+    async fn token(&self, request: &TokenRequest) -> Result<TokenAnswer, UpstreamError> {
+        self.exchange.token(request).await
     }
 
     fn standing(&self) -> Standing {

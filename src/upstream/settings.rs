@@ -1,6 +1,7 @@
 //! How one upstream is to be spoken to. Values only.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -8,7 +9,7 @@ use url::Url;
 /// Who we are to an upstream.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// Nobody. Tokens are asked for without a name.
+    /// Nobody. Tokens are asked for without a name. Clients may be served as themselves.
     Anonymous,
     /// An account of our own.
     Own {
@@ -16,6 +17,16 @@ pub enum Credentials {
         username: String,
         /// The password, or what the registry takes in its place.
         password: String,
+    },
+    /// An account of our own, by a token that its token realm takes in place of name and password (Docker token
+    /// specification, "oauth2": `grant_type=refresh_token`).
+    IdentityToken(String),
+    /// An account of our own that a program knows (docker's credential helper protocol).
+    Program {
+        /// The program: a path, or the end of a name to be found on the path (`ecr-login`: docker-credential-ecr-login).
+        program: PathBuf,
+        /// How long its answer is used.
+        ttl: Duration,
     },
 }
 
@@ -25,6 +36,8 @@ impl fmt::Debug for Credentials {
         f.write_str(match self {
             Self::Anonymous => "Anonymous",
             Self::Own { .. } => "Own { .. }",
+            Self::IdentityToken(_) => "IdentityToken(..)",
+            Self::Program { .. } => "Program { .. }",
         })
     }
 }

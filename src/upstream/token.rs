@@ -6,13 +6,16 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use moka::Expiry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use serde::Deserialize;
+use url::{Url, form_urlencoded};
 
+use super::identity::Identity;
 use super::metrics::Kind;
 use super::realm::Realm;
 use super::redirect::{BadRedirect, MAX_HOPS, is_redirect, next_hop, same_origin};
@@ -22,6 +25,9 @@ use super::{ErrorKind, UpstreamError, failure};
 
 /// A token body beyond this is not read.
 const BODY_LIMIT: usize = 64 * 1024;
+
+/// No token is believed to be good for longer, in seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// How many tokens are remembered for one upstream: one for each repository in use.
 const CAPACITY: u64 = 10_000;
@@ -35,11 +41,73 @@ pub(super) struct TokenKey {
     pub(super) scope: String,
 }
 
+/// What a realm is asked for.
+#[derive(Debug)]
+pub(super) struct TokenAsk<'a> {
+    /// As the challenge names it. An absent service is left out: some realms take an empty one for a name.
+    pub(super) service: Option<&'a str>,
+    /// The rights wanted (`repository:library/alpine:pull`); there may be none.
+    pub(super) scopes: Vec<&'a str>,
+    /// Who wants it; `None` for nobody.
+    pub(super) identity: Option<&'a Identity>,
+    /// What else the one who asks said of itself: `account`, `client_id`.
+    pub(super) more: Vec<(&'static str, &'a str)>,
+}
+
+impl<'a> TokenAsk<'a> {
+    /// For one scope (none if it is empty), as nobody.
+    pub(super) fn of(scope: &'a str) -> Self {
+        Self {
+            service: None,
+            scopes: Some(scope)
+                .filter(|it| !it.is_empty())
+                .into_iter()
+                .collect(),
+            identity: None,
+            more: Vec::new(),
+        }
+    }
+
+    /// Puts it into the form that the identity needs: a token in place of a password is posted and never in a URL
+    /// (Docker token specification, "oauth2").
+    fn put(&self, url: &mut Url) -> (Method, HeaderMap, Option<Bytes>) {
+        let mut headers = HeaderMap::new();
+        if let Some(Identity::Refresh(secret)) = self.identity {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.append_pair("grant_type", "refresh_token")
+                .append_pair("refresh_token", secret)
+                .extend_pairs(self.service.map(|service| ("service", service)))
+                .append_pair("scope", &self.scopes.join(" "))
+                .extend_pairs(&self.more);
+            if !self.more.iter().any(|(name, _)| *name == "client_id") {
+                form.append_pair("client_id", "roadstead");
+            }
+            return (Method::POST, headers, Some(form.finish().into()));
+        }
+        let scopes = self.scopes.iter().map(|scope| ("scope", *scope));
+        let pairs: Vec<_> = self
+            .service
+            .map(|service| ("service", service))
+            .into_iter()
+            .chain(scopes)
+            .chain(self.more.iter().copied())
+            .collect();
+        if !pairs.is_empty() {
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
+        let shown = self.identity.and_then(Identity::header).cloned();
+        headers.extend(shown.map(|shown| (AUTHORIZATION, shown)));
+        (Method::GET, headers, None)
+    }
+}
+
 /// A token, ready to be sent. It is never printed.
 #[derive(Clone)]
 pub(super) struct Token {
     /// The value of `Authorization`.
     pub(super) header: HeaderValue,
+    /// How long it is good, from now, as its realm said: 60 s at least, which is also the default.
+    pub(super) expires_in: Duration,
     /// How long it is used, from now.
     lifetime: Duration,
 }
@@ -67,18 +135,19 @@ impl Token {
         let mut header = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
         header.set_sensitive(true);
         let expires_in = body.expires_in.and_then(|value| value.as_u64());
+        let expires_in = expires_in.unwrap_or(60).clamp(60, DAY);
+        let expires_in = Duration::from_secs(expires_in);
         Some(Self {
             header,
+            expires_in,
             lifetime: lifetime(expires_in),
         })
     }
 }
 
-/// How long a token is used: 60 s is both the default and the least that is ever meant, and the
-/// last tenth is left alone, for clocks and for requests on their way.
-fn lifetime(expires_in: Option<u64>) -> Duration {
-    const DAY: u64 = 24 * 60 * 60;
-    Duration::from_secs(expires_in.unwrap_or(60).clamp(60, DAY)) * 9 / 10
+/// How long a token is used: the last tenth is left alone, for clocks and for requests on their way.
+fn lifetime(expires_in: Duration) -> Duration {
+    expires_in * 9 / 10
 }
 
 struct Lifetime;
@@ -126,37 +195,23 @@ impl Tokens {
     }
 }
 
-/// Asks a realm for a token. `credentials` go to that realm's origin and nowhere else: a
+/// Asks a realm for a token. The identity goes to that realm's origin and nowhere else: a
 /// redirect that leaves it is refused.
 pub(super) async fn fetch(
     wire: &Wire,
     realm: &Realm,
-    service: Option<&str>,
-    scope: &str,
-    credentials: Option<&HeaderValue>,
+    ask: &TokenAsk<'_>,
     question: &Question<'_>,
 ) -> Result<Token, UpstreamError> {
     let mut url = realm.url.clone();
-    {
-        let mut query = url.query_pairs_mut();
-        // An absent service is left out: some realms take an empty one for a name.
-        if let Some(service) = service {
-            query.append_pair("service", service);
-        }
-        if !scope.is_empty() {
-            query.append_pair("scope", scope);
-        }
-    }
-    let mut headers = HeaderMap::new();
-    if let Some(credentials) = credentials {
-        headers.insert(AUTHORIZATION, credentials.clone());
-    }
+    let (method, headers, form) = ask.put(&mut url);
     for _ in 0..=MAX_HOPS {
         let call = Call {
             kind: Kind::Token,
-            method: &Method::GET,
+            method: &method,
             url: &url,
             headers: headers.clone(),
+            form: form.clone(),
             declared: realm.declared,
             question: realm.is_own.then_some(question),
         };
@@ -182,7 +237,7 @@ pub(super) async fn fetch(
             _ => return Err(failure::of_answer(answer).await),
         }
     }
-    let place = wire.place(Kind::Token, &Method::GET, &realm.url);
+    let place = wire.place(Kind::Token, &method, &realm.url);
     let bad = BadRedirect::TooMany;
     Err(UpstreamError::because(bad.kind(), &place, bad.to_string()))
 }

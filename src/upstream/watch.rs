@@ -63,26 +63,37 @@ impl Watch {
         }
     }
 
-    /// Lets a question through.
+    /// Lets a question through. Registries count by account: of questions in a client's own name (not `is_ours`)
+    /// nothing is learnt about our budget, and it holds none of them up.
     ///
     /// # Errors
     /// [`AssumedOffline`](ErrorKind::AssumedOffline), [`TooManyRequests`](ErrorKind::TooManyRequests).
-    pub(super) fn enter(&self, kind: Kind, method: &Method) -> Result<Question<'_>, ErrorKind> {
+    pub(super) fn enter(
+        &self,
+        kind: Kind,
+        method: &Method,
+        is_ours: bool,
+    ) -> Result<Question<'_>, ErrorKind> {
         let now = Instant::now();
         let mut state = self.state.lock();
         if let Some(retry_after) = state.breaker.wait(now) {
             return Err(ErrorKind::AssumedOffline { retry_after });
         }
-        let permit = state.budget.enter(class(kind, method), now);
-        let permit = permit.map_err(|left| ErrorKind::TooManyRequests {
-            retry_after: Some(left),
-        })?;
+        let permit = if is_ours {
+            let permit = state.budget.enter(class(kind, method), now);
+            permit.map_err(|left| ErrorKind::TooManyRequests {
+                retry_after: Some(left),
+            })?
+        } else {
+            Permit::default()
+        };
         let pass = state.breaker.enter();
         self.show(&state);
         Ok(Question {
             watch: self,
             pass,
             permit,
+            is_ours,
             is_answered: AtomicBool::new(false),
             is_failed: AtomicBool::new(false),
         })
@@ -129,6 +140,8 @@ pub(super) struct Question<'a> {
     watch: &'a Watch,
     pass: Pass,
     permit: Permit,
+    /// It is asked in the mirror's name.
+    is_ours: bool,
     /// The upstream has said something, if only that it wants to know who asks.
     is_answered: AtomicBool,
     is_failed: AtomicBool,
@@ -184,10 +197,11 @@ impl Waiting<'_> {
         let watch = self.question.watch;
         let state = &mut *watch.state.lock();
         state.silence(self.kind).heard(now);
-        if let Some(limit) = quota(answer, &RATELIMIT_LIMIT) {
+        let is_ours = self.question.is_ours;
+        if let Some(limit) = quota(answer, &RATELIMIT_LIMIT).filter(|_| is_ours) {
             watch.meter.limit(limit.number);
         }
-        if let Some(remaining) = quota(answer, &RATELIMIT_REMAINING) {
+        if let Some(remaining) = quota(answer, &RATELIMIT_REMAINING).filter(|_| is_ours) {
             watch.meter.remaining(remaining.number);
             state.budget.told(remaining, now);
         }
@@ -200,8 +214,10 @@ impl Waiting<'_> {
                 self.counts(state, 1, now);
             }
             (429, _) => {
-                let retry_after = failure::retry_after(answer);
-                state.budget.refused(self.class, retry_after, now);
+                if is_ours {
+                    let retry_after = failure::retry_after(answer);
+                    state.budget.refused(self.class, retry_after, now);
+                }
                 watch.change(state, Breaker::answered);
             }
             // A challenge, or what the realm says to it: only what comes of it says whether questions are answered.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -25,6 +27,8 @@ pub(super) struct Call<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
     pub(super) headers: HeaderMap,
+    /// What is sent as a form (`application/x-www-form-urlencoded`): token requests alone have one.
+    pub(super) form: Option<Bytes>,
     /// The owner of the mirror named this host. The upstream's own host always counts as named.
     pub(super) declared: bool,
     /// Who is to learn how it goes, if it goes to the upstream itself or to its own realm. Of others nothing is learnt.
@@ -87,6 +91,11 @@ impl Wire {
         };
         let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
         request.headers_mut().extend(call.headers.clone());
+        if let Some(form) = &call.form {
+            let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers_mut().insert(CONTENT_TYPE, form_type);
+            *request.body_mut() = Some(form.clone().into());
+        }
 
         let began = Instant::now();
         let (kind, cause) = match timeout(self.header, client.execute(request)).await {

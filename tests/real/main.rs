@@ -10,6 +10,7 @@ mod support;
 
 mod addresses;
 mod answers;
+mod auth;
 mod blobs;
 mod bundles;
 mod conformance;

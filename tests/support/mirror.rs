@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Plan {
     upstream: String,
     signs_in: bool,
+    serves_clients: Option<&'static str>,
     ttl: &'static str,
     capacity: &'static str,
     patience: Option<&'static str>,
@@ -52,6 +53,7 @@ impl Plan {
         Self {
             upstream,
             signs_in: false,
+            serves_clients: None,
             ttl: "1h",
             capacity: "8GiB",
             patience: None,
@@ -120,6 +122,12 @@ impl Plan {
         self
     }
 
+    /// Its config ends with these lines: other upstreams.
+    pub(crate) fn and(mut self, lines: &str) -> Self {
+        self.others.push_str(lines);
+        self
+    }
+
     /// Its data lies here and not in a folder of its own.
     pub(crate) fn data_in(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
@@ -135,6 +143,12 @@ impl Plan {
     /// It signs in upstream with the credentials that the test registries know.
     pub(crate) fn signed_in(mut self) -> Self {
         self.signs_in = true;
+        self
+    }
+
+    /// It serves its clients as themselves; they get tokens at this realm, `mirror` or `upstream`.
+    pub(crate) fn serving_clients(mut self, realm: &'static str) -> Self {
+        self.serves_clients = Some(realm);
         self
     }
 
@@ -210,7 +224,9 @@ impl Plan {
             );
         }
         text.push_str("[upstreams.\"docker.io\".auth]\n");
-        if self.signs_in {
+        if let Some(realm) = self.serves_clients {
+            let _ = writeln!(text, "mode = \"client\"\nrealm = \"{realm}\"");
+        } else if self.signs_in {
             let file = folder.join("password");
             std::fs::write(&file, PASSWORD).expect("the password file");
             let _ = writeln!(
@@ -351,6 +367,16 @@ impl Mirror {
             self.metric("roadstead_fills_in_flight", &[]).await < 0.5
         })
         .await;
+    }
+
+    /// Everything that the process has printed so far.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.as_ref().map(Daemon::log).unwrap_or_default()
+    }
+
+    /// All that it says in metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        get(self.admin, "/metrics").await.text()
     }
 
     /// How many descriptors and threads the process has.

@@ -1,9 +1,10 @@
 //! A real upstream: Debian's `docker-registry` on loopback, open or with either kind of authentication.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -106,6 +107,19 @@ impl Registry {
             _daemon: daemon,
             folder,
         }
+    }
+
+    /// Changes who may use an [`Access::Basic`] registry: all with the one password.
+    pub(crate) fn known_by(&self, users: &[&str]) {
+        let line = |user: &&str| HTPASSWD.replace(USER, user);
+        let lines: String = users.iter().map(line).collect();
+        let file = self.folder.path().join("htpasswd");
+        std::fs::write(&file, lines).expect("the password file");
+        // The registry reads it again when its time has changed, which may be coarser than this test is quick.
+        let later = SystemTime::now() + Duration::from_secs(users.len() as u64 + 2);
+        let file = File::options().write(true).open(file);
+        let stamped = file.and_then(|file| file.set_modified(later));
+        stamped.expect("the password file's time");
     }
 
     /// Where it listens.

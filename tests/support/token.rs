@@ -1,12 +1,13 @@
 //! A token server for registries that use Bearer authentication (distribution: "Token Authentication Specification").
 //!
-//! Anyone may pull below `public/`; who shows the right Basic credentials may do whatever is asked for. Wrong credentials
-//! are refused. Tokens are signed with a key made for this run, whose certificate the registry is told to trust.
+//! Anyone may pull below `public/`; who shows the right Basic credentials may do whatever is asked for, and others may pull
+//! what they were granted. Wrong credentials are refused. Tokens are signed with a key made for this run, whose certificate the registry is told to trust.
 
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -47,6 +48,8 @@ struct Issuer {
     certificate: String,
     given: AtomicUsize,
     refused: AtomicUsize,
+    /// By the value of `Authorization`: what its sender may pull.
+    known: Mutex<HashMap<String, HashSet<String>>>,
 }
 
 impl TokenServer {
@@ -79,6 +82,7 @@ impl TokenServer {
             certificate: pem_text(&certificate),
             given: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
+            known: Mutex::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -101,6 +105,13 @@ impl TokenServer {
     /// The certificate that its tokens can be checked with.
     pub(crate) fn certificate(&self) -> &Path {
         &self.certificate
+    }
+
+    /// From now on this user is known, and may pull these repositories.
+    pub(crate) fn knows(&self, user: &str, password: &str, repositories: &[&str]) {
+        let repositories = repositories.iter().map(ToString::to_string).collect();
+        let mut known = self.issuer.known.lock().expect("a lock");
+        known.insert(basic(user, password), repositories);
     }
 
     /// How many tokens it has given.
@@ -159,10 +170,12 @@ impl Issuer {
         if request.word(0) != "GET" {
             return (405, json!({"details": "only GET"}));
         }
-        let right = format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")));
-        let known = match request.field("authorization") {
-            None => false,
-            Some(shown) if shown == right => true,
+        let right = basic(USER, PASSWORD);
+        let users = self.known.lock().expect("a lock");
+        let who = match request.field("authorization") {
+            None => Who::Nobody,
+            Some(shown) if shown == right => Who::Owner,
+            Some(shown) if users.contains_key(shown) => Who::User(&users[shown]),
             Some(_) => {
                 self.refused.fetch_add(1, Ordering::SeqCst);
                 return (401, json!({"details": "wrong credentials"}));
@@ -175,7 +188,7 @@ impl Issuer {
         let scopes =
             url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "scope");
         let access = scopes
-            .filter_map(|(_, scope)| allowed(&scope, known))
+            .filter_map(|(_, scope)| allowed(&scope, who))
             .collect();
         let token = self.sign(&access);
         self.given.fetch_add(1, Ordering::SeqCst);
@@ -211,14 +224,31 @@ impl Issuer {
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    Owner,
+    User(&'a HashSet<String>),
+    Nobody,
+}
+
+/// The value of `Authorization` that shows name and password.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
 /// What is granted of a scope `repository:<name>:<actions>`.
-fn allowed(scope: &str, known: bool) -> Option<Value> {
+fn allowed(scope: &str, who: Who<'_>) -> Option<Value> {
     let (kind, rest) = scope.split_once(':')?;
     let (name, actions) = rest.rsplit_once(':')?;
     let public = kind == "repository" && name.starts_with("public/");
     let granted: Vec<_> = actions
         .split(',')
-        .filter(|action| known || (public && *action == "pull"))
+        .filter(|action| match who {
+            Who::Owner => true,
+            Who::User(may_pull) => *action == "pull" && (public || may_pull.contains(name)),
+            Who::Nobody => public && *action == "pull",
+        })
         .collect();
     Some(json!({"type": kind, "name": name, "actions": granted}))
 }

@@ -1,6 +1,6 @@
 //! A response together with how it came about.
 
-use http::Response;
+use http::{Response, StatusCode};
 
 use crate::mirror::{Outcome, Strayed, Who};
 use crate::oci::ErrorCode;
@@ -35,6 +35,19 @@ impl Answered {
             error: Some(reason.to_owned()),
             strayed: Strayed::default(),
         }
+    }
+
+    /// A refusal of what the client sent, whatever it asks for.
+    pub(super) fn bad_request(reason: &str) -> Self {
+        Self {
+            response: errors::error(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, reason),
+            ..Self::refused(ErrorCode::Unsupported, Outcome::Error(Who::Client), reason)
+        }
+    }
+
+    /// The answer to who shows nothing that would do.
+    pub(super) fn unauthorized(reason: &str) -> Self {
+        Self::refused(ErrorCode::Unauthorized, Outcome::Denied, reason)
     }
 
     /// The answer to a method that is not served.

@@ -10,6 +10,7 @@ use super::answered::Answered;
 use crate::mirror::{Answer, Asker, Blob, Mirror, MirrorError, Outcome, Strayed};
 use crate::oci::{Accepts, Digest, Endpoint, ErrorCode, Reference, Repository};
 use crate::server::Body;
+use crate::server::access::Served;
 use crate::server::answers::{self, Wanted};
 use crate::server::conditions::{self, Requested};
 use crate::server::errors::{self, Asked, RateLimited};
@@ -51,7 +52,8 @@ impl Question<'_> {
         Wanted {
             method: &self.request.method,
             headers: &self.request.headers,
-            private: self.route.private,
+            private: self.route.served != Served::AsNobody
+                || matches!(self.asker, Asker::Client(_)),
         }
     }
 

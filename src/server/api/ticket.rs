@@ -53,6 +53,14 @@ impl Ticket {
         self.kind = kind(&route.endpoint);
     }
 
+    /// It asks for a token; for which upstream, is seen when it is understood.
+    pub(super) fn token(&mut self, upstream: Option<Arc<str>>) {
+        self.kind = "token";
+        if let Some(upstream) = upstream {
+            self.upstream = upstream;
+        }
+    }
+
     pub(super) fn answered(&mut self, outcome: Outcome, error: Option<String>) {
         self.first_byte = self.began.elapsed();
         self.became(outcome, error);

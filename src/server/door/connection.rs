@@ -14,7 +14,7 @@ use super::head::{self, Head};
 use super::send::Broken;
 use super::{Door, linger, request};
 use crate::mirror::Who;
-use crate::server::{End, Fault, Handler, Peer, Refusal};
+use crate::server::{End, Fault, Handler, Peer, Refusal, RequestBody};
 
 /// Serves requests one after the other until either side wants no more.
 pub(super) async fn serve<H: Handler>(
@@ -61,14 +61,21 @@ async fn exchange<H: Handler>(
     session.set_pipelined_prefix(head);
 
     let parsed = timeout(bound, request::parse(&mut session, peer)).await;
-    let request = match parsed.unwrap_or(Err(Refusal::HeadTooSlow)) {
+    let mut request = match parsed.unwrap_or(Err(Refusal::HeadTooSlow)) {
         Ok(request) => request,
         Err(refusal) => {
             refuse(door, session, refusal, peer).await;
             return None;
         }
     };
-    request::discard_body(&mut session, bound).await;
+    if door.handler.wants_body(&request) {
+        let body = request::take_body(&mut session, bound).await;
+        if let Some(body) = body {
+            request.extensions_mut().insert(RequestBody(body));
+        }
+    } else {
+        request::discard_body(&mut session, bound).await;
+    }
 
     let method = request.method().clone();
     let (response, ticket) = door.handler.handle(request).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{Request, Version};
 use pingora::protocols::http::v1::server::HttpSession;
@@ -9,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::server::{Peer, Refusal};
 
-/// Bytes of a request body thrown away for the sake of the connection. A longer one costs its connection.
-const MAX_DISCARDED: usize = 64 * 1024;
+/// Bytes of a request body read at most, whether it is wanted or thrown away. A longer one costs its connection.
+const MAX_BODY: usize = 64 * 1024;
 
 /// Reads and checks the request.
 ///
@@ -52,12 +53,38 @@ pub(super) async fn discard_body(session: &mut HttpSession, bound: Duration) {
     }
 }
 
+/// Takes the request body, if it is short and comes soon; else the connection ends with the answer.
+pub(super) async fn take_body(session: &mut HttpSession, bound: Duration) -> Option<Bytes> {
+    let awaited = session.req_header().headers.contains_key(EXPECT);
+    let body = if awaited {
+        None
+    } else {
+        timeout(bound, read_whole(session)).await.ok().flatten()
+    };
+    if body.is_none() {
+        session.set_server_keepalive(None);
+    }
+    body
+}
+
+/// Reads the whole body; `None` when it is too long or its end cannot be found.
+async fn read_whole(session: &mut HttpSession) -> Option<Bytes> {
+    let mut body = BytesMut::new();
+    while let Some(bytes) = session.read_body_bytes().await.ok()? {
+        if bytes.len() > MAX_BODY - body.len() {
+            return None;
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Some(body.freeze())
+}
+
 /// Reads the body to its end; `None` when that is too far or cannot be found.
 async fn read_out(session: &mut HttpSession) -> Option<()> {
     let mut discarded = 0;
     while let Some(bytes) = session.read_body_bytes().await.ok()? {
         discarded += bytes.len();
-        if discarded > MAX_DISCARDED {
+        if discarded > MAX_BODY {
             return None;
         }
     }

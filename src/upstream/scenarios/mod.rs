@@ -4,8 +4,10 @@
 
 mod auth;
 mod blobs;
+mod clients;
 mod failures;
 mod manifests;
+mod programs;
 mod quirks;
 mod ranges;
 mod rates;

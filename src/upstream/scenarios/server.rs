@@ -18,6 +18,8 @@ pub(super) struct Request {
     /// Path and query.
     pub(super) target: String,
     headers: Vec<(String, String)>,
+    /// What came with it, as text.
+    pub(super) body: String,
 }
 
 impl Request {
@@ -113,7 +115,7 @@ impl Server {
     }
 }
 
-/// Answers the requests of one connection. Requests have no body here.
+/// Answers the requests of one connection.
 async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Requests) {
     let mut buffer = Vec::new();
     loop {
@@ -124,7 +126,15 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Requests) {
             }
         };
         let head: Vec<u8> = buffer.drain(..end + 4).collect();
-        let request = parse(&String::from_utf8(head).unwrap());
+        let mut request = parse(&String::from_utf8(head).unwrap());
+        let length = request.header("content-length").unwrap_or("0");
+        let length = length.parse().unwrap();
+        while buffer.len() < length {
+            if stream.read_buf(&mut buffer).await.unwrap() == 0 {
+                return;
+            }
+        }
+        request.body = String::from_utf8(buffer.drain(..length).collect()).unwrap();
         seen.send_modify(|requests| requests.push(request.clone()));
         let reply = script(&request);
         if stream
@@ -162,5 +172,6 @@ fn parse(head: &str) -> Request {
             .map(|line| line.split_once(':').unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect(),
+        body: String::new(),
     }
 }

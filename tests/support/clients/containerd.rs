@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Client, Home, NOWHERE, PATIENCE, digests_in_tar};
 use crate::support::bound::until;
-use crate::support::process::{Daemon, Part, run, run_well};
+use crate::support::process::{Daemon, Part, run, run_well, said};
 
 const CONTAINERD: Part = Part {
     program: "containerd",
@@ -59,6 +59,37 @@ impl Containerd {
             _daemon: daemon,
             home,
         }
+    }
+
+    /// From now on it sends this as `Authorization` with each request to `mirror`; of nothing, none.
+    pub(crate) fn shows(&self, mirror: SocketAddr, authorization: Option<&str>) {
+        let mut hosts = format!(
+            "server = \"http://{NOWHERE}\"\n[host.\"http://{mirror}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+        );
+        if let Some(authorization) = authorization {
+            let header =
+                format!("[host.\"http://{mirror}\".header]\nAuthorization = [{authorization:?}]\n");
+            hosts.push_str(&header);
+        }
+        self.home.file("certs.d/docker.io/hosts.toml", &hosts);
+    }
+
+    /// Pulls; whether it could, and what it says.
+    pub(crate) async fn try_pull(&self, reference: &str) -> (bool, String) {
+        self.pull_as(None, reference).await
+    }
+
+    /// Pulls as this user (`name:password`) or nobody; whether it could, and what it says.
+    pub(crate) async fn pull_as(&self, user: Option<&str>, reference: &str) -> (bool, String) {
+        let mut pull = self.images("pull");
+        if let Some(user) = user {
+            pull.args(["--user", user]);
+        }
+        pull.args(["--snapshotter", "native", "--hosts-dir"])
+            .arg(self.home.path("certs.d"))
+            .arg(reference);
+        let output = run(pull, PATIENCE).await;
+        (output.status.success(), said(&output))
     }
 
     /// From now on the images of all platforms are pulled.

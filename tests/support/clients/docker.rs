@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Client, Home, PATIENCE, digests_in_tar};
 use crate::support::bound::until;
-use crate::support::process::{Daemon, Part, run, run_well};
+use crate::support::process::{Daemon, Part, run, run_well, said};
 
 const DOCKERD: Part = Part {
     program: "dockerd",
@@ -76,6 +76,31 @@ impl Docker {
         save.arg(&archive).arg(reference);
         run_well(save, PATIENCE).await;
         archive
+    }
+
+    /// Signs in to `registry`; whether it could, and what it says.
+    pub(crate) async fn login(&self, user: &str, password: &str, registry: &str) -> (bool, String) {
+        let arguments = [
+            "login",
+            "--username",
+            user,
+            "--password",
+            password,
+            registry,
+        ];
+        let output = run(docker(&self.home, &arguments), PATIENCE).await;
+        (output.status.success(), said(&output))
+    }
+
+    /// Signs out of `registry`.
+    pub(crate) async fn logout(&self, registry: &str) {
+        run_well(docker(&self.home, &["logout", registry]), PATIENCE).await;
+    }
+
+    /// Pulls from exactly there; whether it could, and what it says.
+    pub(crate) async fn try_pull(&self, reference: &str) -> (bool, String) {
+        let output = run(docker(&self.home, &["pull", reference]), PATIENCE).await;
+        (output.status.success(), said(&output))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Client, Home, PATIENCE, digests_in_tar, registries_conf};
-use crate::support::process::{Part, run_well, said};
+use crate::support::process::{Part, run, run_well, said};
 
 const PODMAN: Part = Part {
     program: "podman",
@@ -63,6 +63,23 @@ impl Podman {
         mount.args(["mount", reference]);
         let output = run_well(mount, PATIENCE).await;
         PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    }
+
+    /// Signs in to `registry`; whether it could, and what it says.
+    pub(crate) async fn login(&self, user: &str, password: &str, registry: &str) -> (bool, String) {
+        let mut login = self.command("login");
+        login.args(["--tls-verify=false", "--username", user]);
+        login.args(["--password", password, registry]);
+        let output = run(login, PATIENCE).await;
+        (output.status.success(), said(&output))
+    }
+
+    /// Pulls from exactly there; whether it could, and what it says.
+    pub(crate) async fn try_pull(&self, reference: &str) -> (bool, String) {
+        let mut pull = self.command("pull");
+        pull.args(["--tls-verify=false", "--quiet", reference]);
+        let output = run(pull, PATIENCE).await;
+        (output.status.success(), said(&output))
     }
 
     fn command(&self, verb: &str) -> Command {

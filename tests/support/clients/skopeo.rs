@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::{Client, Home, PATIENCE, digests_in_folder, registries_conf};
-use crate::support::process::{Part, run_well};
+use crate::support::process::{Part, run, run_well, said};
 
 /// The program, also used to push.
 pub(crate) const SKOPEO: Part = Part {
@@ -34,6 +34,27 @@ impl Skopeo {
     pub(crate) fn all_platforms(mut self) -> Self {
         self.all_platforms = true;
         self
+    }
+}
+
+impl Skopeo {
+    /// Copies from exactly there, as this user (`name:password`) or nobody; whether it could, and what it says.
+    pub(crate) async fn copy_as(&self, user: Option<&str>, reference: &str) -> (bool, String) {
+        let mut copy = self.home.command(SKOPEO);
+        copy.args([
+            "--insecure-policy",
+            "copy",
+            "--quiet",
+            "--src-tls-verify=false",
+        ]);
+        match user {
+            Some(user) => copy.args(["--src-creds", user]),
+            None => copy.arg("--src-no-creds"),
+        };
+        copy.arg(format!("docker://{reference}"))
+            .arg(format!("dir:{}", self.home.path("copy").display()));
+        let output = run(copy, PATIENCE).await;
+        (output.status.success(), said(&output))
     }
 }
 

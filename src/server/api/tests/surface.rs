@@ -13,7 +13,9 @@ use crate::mirror::{
 };
 use crate::oci::Digest;
 use crate::server::api::{ApiPolicy, RegistryApi};
-use crate::server::{Body, Handler, Namespaces, RateLimited, ServerMetrics};
+use crate::server::{
+    Access, AccessParts, Body, Handler, Namespaces, RateLimited, Served, ServerMetrics,
+};
 use crate::store::MemoryStore;
 use crate::upstream::Registry;
 
@@ -96,15 +98,24 @@ fn api_over(
     let hub = || Arc::<str>::from("docker.io");
     let names = ["docker.io", "index.docker.io"].map(|name| (name.to_owned(), hub()));
     let hosts = [("hub.mirror.test".to_owned(), hub())];
+    let served = private.into_iter().map(|it| (it, Served::AsTheMirror));
     let namespaces = Namespaces::new(names, Some(hub()))
         .with_hosts(hosts)
-        .with_private(private);
+        .with_served(served);
+    let access = Access::new(AccessParts {
+        registries: HashMap::new(),
+        fetch_runtime: Handle::current(),
+        clock: Arc::new(HandClock::default()),
+        external_url: None,
+    });
     let metrics = ServerMetrics::new(&prometheus::Registry::new()).unwrap();
     let policy = ApiPolicy {
         answer_within: WITHIN,
         rate_limited,
     };
-    Arc::new(RegistryApi::new(mirror, namespaces, metrics, policy))
+    Arc::new(RegistryApi::new(
+        mirror, namespaces, access, metrics, policy,
+    ))
 }
 
 /// One request and its answer.
