@@ -10,7 +10,7 @@ use super::access::{Asker, Proof};
 use super::freshness::{Freshness, freshness};
 use super::resolve::{PATIENCE, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{Referrers, TagList};
+use crate::oci::{Referrers, Repository, RepositoryRules, TagList};
 use crate::store::Origin;
 use crate::upstream::{ErrorKind, ListBody, Listing, Registry, UpstreamError};
 
@@ -131,10 +131,11 @@ impl Mirror {
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let registry = self.registry(asker, upstream)?;
+        let rules = self.upstream(upstream)?.repositories.clone();
         // On the fetch runtime, like all that talks to upstream.
         let ask = self.fetch_runtime.spawn(async move {
             let body = registry.list(&listing, query.as_deref()).await?;
-            readable(&listing, body)
+            readable(&listing, body, &rules)
         });
         let body = ask.await.map_err(|_| MirrorError::Abandoned)??;
         Ok(Answer::new(body, Outcome::Bypass("listing")))
@@ -142,7 +143,8 @@ impl Mirror {
 
     async fn ask_page(&self, registry: &dyn Registry, page: Page) -> Result<Kept, MirrorError> {
         let body = registry.list(&page.listing, page.query.as_deref()).await?;
-        let body = readable(&page.listing, body)?;
+        let rules = &self.upstream(&page.upstream)?.repositories;
+        let body = readable(&page.listing, body, rules)?;
         let kept = Kept {
             body,
             checked_at: self.clock.now(),
@@ -161,8 +163,12 @@ impl Mirror {
     }
 }
 
-/// The page in a form that clients can read, or the error that upstream's answer is.
-fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> {
+/// The page in a form that clients can read, without what they may not, or the error that upstream's answer is.
+fn readable(
+    listing: &Listing,
+    body: ListBody,
+    rules: &RepositoryRules,
+) -> Result<ListBody, MirrorError> {
     let repaired = match listing {
         Listing::Tags(repository) => {
             TagList::read(repository, &body.bytes).map(|(list, is_exact)| {
@@ -170,9 +176,7 @@ fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> 
             })
         }
         Listing::Referrers(..) => Referrers::read(&body.bytes).map(|_| None),
-        Listing::Catalog => serde_json::from_slice::<serde_json::Value>(&body.bytes)
-            .is_ok_and(|value| value.is_object())
-            .then_some(None),
+        Listing::Catalog => permitted(&body.bytes, rules),
     };
     let repaired = repaired.ok_or_else(|| {
         let place = "what upstream sent for a listing is none";
@@ -185,4 +189,22 @@ fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> 
         },
         None => body,
     })
+}
+
+/// A page of a catalog without the repositories that may not be pulled; `Some(None)` where that is all of it, `None`
+/// where it is no catalog.
+fn permitted(page: &[u8], rules: &RepositoryRules) -> Option<Option<Vec<u8>>> {
+    let mut catalog: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(page).ok()?;
+    if rules.is_empty() {
+        return Some(None);
+    }
+    if let Some(names) = catalog.get_mut("repositories") {
+        let may = |name: &serde_json::Value| {
+            let name = name.as_str().and_then(|name| name.parse().ok());
+            name.is_some_and(|name: Repository| rules.permit(&name))
+        };
+        names.as_array_mut()?.retain(may);
+    }
+    serde_json::to_vec(&catalog).ok().map(Some)
 }

@@ -54,7 +54,7 @@ use self::fills::{Fills, Lanes};
 use self::flight::Flights;
 use self::listings::{Kept, Page};
 use self::question::Resolved;
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
 
@@ -97,6 +97,8 @@ impl<T> Answer<T> {
 pub struct Upstream {
     /// The way to it.
     pub registry: Arc<dyn Registry>,
+    /// Which of its repositories may be pulled, by whatever question.
+    pub repositories: RepositoryRules,
     /// How long its tags' answers are good.
     pub tags: TagPolicies,
     /// Connections that download blobs at once.
@@ -126,6 +128,7 @@ pub struct Parts {
 /// One upstream, and the lanes to it.
 struct Way {
     registry: Arc<dyn Registry>,
+    repositories: RepositoryRules,
     tags: TagPolicies,
     lanes: Arc<Lanes>,
     eager: bool,
@@ -136,6 +139,7 @@ impl From<Upstream> for Way {
         let ahead = upstream.eager_downloads;
         Self {
             registry: upstream.registry,
+            repositories: upstream.repositories,
             tags: upstream.tags,
             // Without its own, what goes on alone has one lane still.
             lanes: Arc::new(Lanes::new(upstream.downloads, ahead.max(1))),

@@ -27,7 +27,7 @@ use crate::mirror::testkit::{HandClock, tag_policy};
 use crate::mirror::{
     AccessPolicy, FillPolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Contents, MemoryStore, StoreErrorKind};
 use crate::upstream::Registry;
 
@@ -190,6 +190,7 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
         registry: upstream as Arc<dyn Registry>,
         tags: TagPolicies::all(tag_policy()),
         downloads: schedule.lanes,
+        repositories: RepositoryRules::default(),
         eager_downloads: 0,
     };
     Mirror::new(Parts {
