@@ -31,6 +31,7 @@ mod registry;
 mod settings;
 mod silence;
 mod token;
+mod trust;
 mod watch;
 mod wire;
 
@@ -50,7 +51,7 @@ pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
-pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
+pub use settings::{BuildError, Credentials, Egress, RATE_RESERVE, Settings, Timeouts, Trust};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
