@@ -4,6 +4,7 @@
 //! reached through a global: two apps live in one process without knowing of each other.
 
 mod admin_door;
+mod entrance;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
+use self::entrance::{Entrance, Opened};
 use crate::admin::AdminApi;
 use crate::config::{
     Auth, Config, OnLeave, RateLimited as RateLimitedConfig, TagPolicy as TagPolicyConfig,
@@ -33,12 +35,12 @@ use crate::mirror::{
 };
 use crate::server::{
     ApiPolicy, BindError, DoorLimits, Drained, Listeners, Namespaces, RateLimited, RegistryApi,
-    ServeError, ServerMetrics,
+    Renew, ServeError, ServerMetrics, TlsError, keep_renewed, renewal_requests,
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::{
-    BuildError, Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
-    Settings, Timeouts,
+    BuildError, Credentials, Egress, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry,
+    Registry, Settings, Timeouts, Trust,
 };
 
 /// Threads that fetch, hash and write: half as many as the machine has cores. Those that serve are as many as those.
@@ -49,6 +51,9 @@ fn fetch_threads() -> usize {
 
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often files that may be replaced are looked at without being asked to.
+const RENEWAL: Duration = Duration::from_secs(15);
 
 /// How long the disk may take, when the process ends, for what has arrived whole.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
@@ -62,6 +67,12 @@ pub enum AppError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A listener has no certificate that can be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There are no users to be let in.
+    #[error("{0}")]
+    Users(String),
     /// An upstream cannot be set up.
     #[error("upstream {name}: {reason}")]
     Upstream {
@@ -86,6 +97,8 @@ pub enum AppError {
 pub struct Addresses {
     /// The clients' side.
     pub registry: Vec<SocketAddr>,
+    /// The clients' side where TLS is spoken.
+    pub encrypted: Vec<SocketAddr>,
     /// The operator's side.
     pub admin: SocketAddr,
 }
@@ -102,6 +115,8 @@ pub struct App {
     ending: watch::Sender<bool>,
     addresses: Addresses,
     grace: Duration,
+    /// What lies in files that may be replaced.
+    renewable: Vec<Arc<dyn Renew>>,
 }
 
 impl App {
@@ -136,15 +151,8 @@ impl App {
             ServerMetrics::new(&metrics)?,
             api_policy(config),
         ));
-        let limits = DoorLimits {
-            min_send_rate: config.server().min_send_rate.map_or(0, |it| it.as_u64()),
-            connections: config.server().max_connections,
-            ..DoorLimits::default()
-        };
-        let mut registry = Vec::new();
-        for &address in &config.server().listen {
-            registry.push(clients.add(address, Arc::clone(&registry_api), limits)?);
-        }
+        let entrance = Entrance::new(config)?;
+        let opened: Opened = entrance.open(&mut clients, registry_api)?;
         let mut operator = Listeners::default();
         let ending = watch::Sender::new(false);
         let admin_api = AdminApi::new(
@@ -170,7 +178,12 @@ impl App {
             operator,
             mirror,
             ending,
-            addresses: Addresses { registry, admin },
+            addresses: Addresses {
+                registry: opened.registry,
+                encrypted: opened.encrypted,
+                admin,
+            },
+            renewable: opened.renewable,
             grace: config.server().shutdown_grace,
         })
     }
@@ -199,11 +212,14 @@ impl App {
             mirror,
             ending,
             grace,
+            renewable,
             ..
         } = self;
         fetch_runtime.spawn(Arc::clone(&mirror).tend_fills());
         let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
+            let renewing = keep_renewed(renewable, RENEWAL, renewal_requests()?);
+            let renewing = tokio::spawn(renewing);
             let patience = async move {
                 ending.send_replace(true);
                 tracing::info!(
@@ -236,6 +252,7 @@ impl App {
                 }
             };
             let (drained, ()) = tokio::join!(clients, operator);
+            renewing.abort();
             Ok::<_, AppError>(drained?)
         })?;
         serve_runtime.shutdown_background();
@@ -264,6 +281,7 @@ fn upstreams(
         };
         let made = Upstream {
             registry,
+            repositories: upstream.repositories.clone(),
             tags: tag_policies(&upstream.tags),
             downloads: upstream.downloads.max,
             eager_downloads: upstream.downloads.eager,
@@ -331,6 +349,16 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
             header: upstream.timeouts.header,
             idle: upstream.timeouts.idle,
         },
+        trust: Trust {
+            roots: upstream.tls.roots.clone(),
+            identity: upstream.tls.identity.clone().map(|it| (it.chain, it.key)),
+            insecure: upstream.tls.insecure,
+        },
+        egress: upstream.proxy.as_ref().map(|proxy| Egress {
+            url: proxy.url.clone(),
+            credentials: (proxy.credentials.as_ref())
+                .map(|(name, password)| (name.clone(), password.expose().to_owned())),
+        }),
         realms: upstream.realms.clone(),
         private_redirects: Some(upstream.private_redirects),
         rate_reserve: upstream.rate_reserve.into(),

@@ -20,8 +20,10 @@
 mod auth;
 mod environment;
 mod error;
+mod file;
 mod fills;
 mod log;
+mod pem;
 mod reading;
 #[cfg(test)]
 mod reference;
@@ -32,9 +34,12 @@ mod setting;
 mod share;
 mod store;
 mod tags;
+mod tls;
 mod upstream;
 mod upstream_name;
+mod upstream_tls;
 mod upstreams;
+mod users;
 
 use std::path::Path;
 
@@ -42,13 +47,17 @@ pub use self::auth::Auth;
 pub use self::error::{ConfigError, ConfigErrors, Position};
 pub use self::fills::{Fills, OnLeave};
 pub use self::log::{Log, LogFormat};
+pub use self::pem::Identity;
 pub use self::secret::Secret;
 pub use self::server::{Admin, RateLimited, Server};
 pub use self::share::Share;
 pub use self::store::Store;
 pub use self::tags::{TagPolicy, TagRule, Tags};
+pub use self::tls::{TlsContent, TlsFiles, TlsListener};
 pub use self::upstream::{Downloads, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
+pub use self::upstream_tls::{EgressProxy, UpstreamTls};
+pub use self::users::UsersFile;
 
 use self::reading::{Reading, Reported};
 use self::section::Section;

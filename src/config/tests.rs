@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod downloads;
+mod edge;
 mod secrets;
 mod tags;
 

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::mirror::testkit::{HandClock, House, noise, origin, policy, tag_policy};
 use crate::mirror::{AccessPolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream};
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::server::api::{ApiPolicy, RegistryApi};
 use crate::server::{Body, Handler, Namespaces, RateLimited, ServerMetrics};
 use crate::store::MemoryStore;
@@ -70,6 +70,7 @@ pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<R
         registry,
         tags: TagPolicies::all(tag_policy()),
         downloads: 4,
+        repositories: RepositoryRules::default(),
         eager_downloads: 0,
     };
     let mirror = Mirror::new(Parts {
