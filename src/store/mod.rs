@@ -28,6 +28,8 @@ use crate::oci::Digest;
 pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
 pub use disk::DiskStore;
+#[doc(hidden)]
+pub use disk::reads_as_note;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use partial::Partial;

@@ -52,6 +52,8 @@ pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
 pub use settings::{BuildError, Credentials, Egress, RATE_RESERVE, Settings, Timeouts, Trust};
+#[doc(hidden)]
+pub use token::reads_as_token;
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -86,7 +86,7 @@ pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<R
 }
 
 /// An API over `mirror`, which knows `docker.io`, with those of its upstreams that are asked with an account.
-fn api_over(
+pub(super) fn api_over(
     mirror: Arc<Mirror>,
     rate_limited: RateLimited,
     private: Vec<Arc<str>>,
