@@ -92,7 +92,7 @@ impl Setting for EgressProxy {
         }
         let decoded = |text: &str| {
             let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-            decoded.map(|text| text.into_owned())
+            decoded.map(std::borrow::Cow::into_owned)
         };
         let name = decoded(url.username()).map_err(|_| Refusal::private(reason))?;
         let password = decoded(url.password().unwrap_or_default());

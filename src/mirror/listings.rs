@@ -176,7 +176,7 @@ fn readable(
             })
         }
         Listing::Referrers(..) => Referrers::read(&body.bytes).map(|_| None),
-        Listing::Catalog => permitted(&body.bytes, rules),
+        Listing::Catalog => permitted(&body.bytes, rules).ok(),
     };
     let repaired = repaired.ok_or_else(|| {
         let place = "what upstream sent for a listing is none";
@@ -191,20 +191,44 @@ fn readable(
     })
 }
 
-/// A page of a catalog without the repositories that may not be pulled; `Some(None)` where that is all of it, `None`
-/// where it is no catalog.
-fn permitted(page: &[u8], rules: &RepositoryRules) -> Option<Option<Vec<u8>>> {
-    let mut catalog: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(page).ok()?;
+/// A page of a catalog without the repositories that may not be pulled; `None` where that is all of it.
+fn permitted(page: &[u8], rules: &RepositoryRules) -> serde_json::Result<Option<Vec<u8>>> {
+    let mut catalog: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(page)?;
     if rules.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     if let Some(names) = catalog.get_mut("repositories") {
         let may = |name: &serde_json::Value| {
             let name = name.as_str().and_then(|name| name.parse().ok());
             name.is_some_and(|name: Repository| rules.permit(&name))
         };
-        names.as_array_mut()?.retain(may);
+        match names.as_array_mut() {
+            Some(names) => names.retain(may),
+            // Whatever it is, it names nothing that may be pulled.
+            None => *names = serde_json::Value::Array(Vec::new()),
+        }
     }
-    serde_json::to_vec(&catalog).ok().map(Some)
+    serde_json::to_vec(&catalog).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_catalog_is_told_without_what_may_not_be_pulled() {
+        let rules = RepositoryRules {
+            allow: vec!["library/*".parse().unwrap()],
+            deny: Vec::new(),
+        };
+        let page = br#"{"repositories":["library/a","other/b",7,"library/c"]}"#;
+        let told = permitted(page, &rules).unwrap().unwrap();
+        assert_eq!(told, br#"{"repositories":["library/a","library/c"]}"#);
+        let odd = permitted(br#"{"repositories":"other/b"}"#, &rules).unwrap();
+        assert_eq!(odd.unwrap(), br#"{"repositories":[]}"#);
+        assert_eq!(permitted(page, &RepositoryRules::default()).unwrap(), None);
+        assert!(permitted(b"[]", &rules).is_err());
+    }
 }

@@ -87,14 +87,14 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     let above = path.parent().unwrap_or(Path::new("."));
     let folder = above.join(format!(".{}", std::process::id()));
     mkdir(&folder, Mode::RWXU)?;
-    let made = folder.join("s");
-    let bound = UnixListener::bind(&made).and_then(|listener| {
-        chmod(&made, mode)?;
-        rename(&made, path)?;
+    let hidden = folder.join("s");
+    let bound = UnixListener::bind(&hidden).and_then(|listener| {
+        chmod(&hidden, mode)?;
+        rename(&hidden, path)?;
         Ok(listener)
     });
     // What is left of a failure is the socket; of a success, the folder.
-    let _ = unlink(&made);
+    let _ = unlink(&hidden);
     let _ = rmdir(&folder);
     bound
 }

@@ -89,7 +89,7 @@ fn client(address: IpAddr) -> IpAddr {
             let network = u128::from(address) & (u128::MAX << (128 - CLIENT_BITS));
             IpAddr::V6(Ipv6Addr::from(network))
         }
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -99,33 +99,36 @@ mod tests {
 
     use super::*;
 
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn one_client_leaves_seats_for_others() {
         let seats = Seats::new(4, 2);
-        let first = seats.take(ip("10.0.0.1")).unwrap();
-        let _second = seats.take(ip("::ffff:10.0.0.1")).unwrap();
+        let first = seats.take(Some(ip("10.0.0.1"))).unwrap();
+        let _second = seats.take(Some(ip("::ffff:10.0.0.1"))).unwrap();
         assert_eq!(
-            seats.take(ip("10.0.0.1")).unwrap_err(),
+            seats.take(Some(ip("10.0.0.1"))).unwrap_err(),
             Refusal::CrowdedByOne
         );
-        let _other = seats.take(ip("10.0.0.2")).unwrap();
+        let _other = seats.take(Some(ip("10.0.0.2"))).unwrap();
         let _unnamed = seats.take(None).unwrap();
-        assert_eq!(seats.take(ip("10.0.0.3")).unwrap_err(), Refusal::Crowded);
+        assert_eq!(
+            seats.take(Some(ip("10.0.0.3"))).unwrap_err(),
+            Refusal::Crowded
+        );
         drop(first);
-        seats.take(ip("10.0.0.1")).unwrap();
+        seats.take(Some(ip("10.0.0.1"))).unwrap();
     }
 
     #[test]
     fn a_client_of_ipv6_is_a_network_of_64_bits() {
         let seats = Seats::new(9, 1);
-        let _one = seats.take(ip("2001:db8::1")).unwrap();
-        let again = seats.take(ip("2001:db8::2:0:0:1"));
+        let _one = seats.take(Some(ip("2001:db8::1"))).unwrap();
+        let again = seats.take(Some(ip("2001:db8::2:0:0:1")));
         assert_eq!(again.unwrap_err(), Refusal::CrowdedByOne);
-        seats.take(ip("2001:db8:0:1::1")).unwrap();
+        seats.take(Some(ip("2001:db8:0:1::1"))).unwrap();
     }
 
     #[test]

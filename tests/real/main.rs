@@ -13,6 +13,7 @@ mod answers;
 mod blobs;
 mod conformance;
 mod disks;
+mod edge;
 mod heads;
 mod herd;
 mod integrity;

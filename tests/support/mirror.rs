@@ -30,6 +30,7 @@ pub(crate) struct Plan {
     capacity: &'static str,
     patience: Option<&'static str>,
     general: String,
+    places: String,
     server: String,
     keys: String,
     data: Option<PathBuf>,
@@ -51,6 +52,7 @@ impl Plan {
             capacity: "8GiB",
             patience: None,
             general: String::new(),
+            places: String::new(),
             server: String::new(),
             keys: String::new(),
             data: None,
@@ -67,6 +69,12 @@ impl Plan {
     /// Its config begins with these lines, before the first table.
     pub(crate) fn saying(mut self, lines: &str) -> Self {
         let _ = writeln!(self.general, "{lines}");
+        self
+    }
+
+    /// It listens in these places too, written as in its config.
+    pub(crate) fn listening(mut self, places: &str) -> Self {
+        let _ = write!(self.places, ", {places}");
         self
     }
 
@@ -136,12 +144,13 @@ impl Plan {
             ttl,
             capacity,
             general,
+            places,
             server,
             keys,
             ..
         } = self;
         let mut text = format!(
-            "{general}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n\
+            "{general}[server]\nlisten = [\"{address}\"{places}]\n{server}[admin]\nlisten = \"{admin}\"\n\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n",
@@ -219,6 +228,11 @@ impl Mirror {
     /// Asks the process to end (SIGTERM) and does not wait for it.
     pub(crate) fn ask_to_stop(&mut self) {
         self.running().signal(Signal::TERM);
+    }
+
+    /// Asks the process to read again what may have changed (SIGHUP), and does not wait for it.
+    pub(crate) fn ask_to_look_again(&mut self) {
+        self.running().signal(Signal::HUP);
     }
 
     /// Asks the process to end, unless that was done, and returns its exit code.

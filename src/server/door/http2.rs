@@ -95,14 +95,9 @@ async fn exchange<H: Handler>(
     let method = parts.method.clone();
     let request = match understood(Request::from_parts(parts, ()), limits.max_request_line) {
         Ok(mut request) => {
-            request.extensions_mut().extend(
-                peer.map(|peer| {
-                    let mut told = http::Extensions::new();
-                    told.insert(peer);
-                    told
-                })
-                .unwrap_or_default(),
-            );
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             request
         }
         Err(refusal) => {
