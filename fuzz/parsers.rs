@@ -36,6 +36,12 @@ pub(crate) const PARSERS: &[Parser] = &[
     ("token", token),
 ];
 
+/// Tries one of them.
+pub(crate) fn attempt(name: &str, bytes: &[u8]) {
+    let found = PARSERS.iter().find(|(known, _)| *known == name);
+    found.expect("a parser of this name").1(bytes);
+}
+
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
