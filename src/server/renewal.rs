@@ -91,3 +91,41 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    /// Says when it is looked at.
+    struct Looked(mpsc::UnboundedSender<Instant>);
+
+    impl Renew for Looked {
+        fn name(&self) -> &'static str {
+            "looked"
+        }
+
+        fn renew(&self) -> Renewal {
+            self.0.send(Instant::now()).unwrap();
+            Renewal::Kept("torn".into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_looked_at_again_and_again_whatever_is_in_them() {
+        let every = Duration::from_secs(15);
+        let (looked, mut looks) = mpsc::unbounded_channel();
+        let all: Vec<Arc<dyn Renew>> = vec![Arc::new(Looked(looked))];
+        let began = Instant::now();
+        let looking = tokio::spawn(keep_renewed(all, every, renewal_requests().unwrap()));
+        for turn in 0..4 {
+            let look = timeout(every * 2, looks.recv()).await.unwrap().unwrap();
+            assert_eq!(look - began, every * turn);
+        }
+        looking.abort();
+    }
+}
