@@ -5,6 +5,7 @@
 
 mod admin_door;
 mod engine;
+mod entrance;
 mod policies;
 mod store_metrics;
 mod upkeep;
@@ -28,6 +29,7 @@ use tokio::time::{sleep, timeout};
 
 use self::admin_door::AdminDoor;
 pub use self::engine::Engine;
+use self::entrance::{Entrance, Opened};
 pub use self::policies::limits;
 use self::policies::{access_policy, api_policy, fill_policy, garbage_policy};
 pub use self::upstreams::names;
@@ -37,8 +39,8 @@ use crate::config::Config;
 use crate::mirror::warm::Warmer;
 use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, Upstream};
 use crate::server::{
-    Access, AccessParts, BindError, DoorLimits, Drained, Listeners, RegistryApi, ServeError,
-    ServerMetrics,
+    Access, AccessParts, BindError, DoorLimits, Drained, Listeners, RegistryApi, Renew, ServeError,
+    ServerMetrics, TlsError, keep_renewed, renewal_requests,
 };
 use crate::store::{DiskStore, StoreError};
 use crate::upstream::BuildError;
@@ -52,6 +54,9 @@ fn fetch_threads() -> usize {
 /// Connections to the operator's side: a few scrapers and probes.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// How often files that may be replaced are looked at without being asked to.
+const RENEWAL: Duration = Duration::from_secs(15);
+
 /// How long the disk may take, when the process ends, for what has arrived whole.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
@@ -64,6 +69,12 @@ pub enum AppError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A listener has no certificate that can be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There are no users to be let in.
+    #[error("{0}")]
+    Users(String),
     /// An upstream cannot be set up.
     #[error("upstream {name}: {reason}")]
     Upstream {
@@ -88,6 +99,8 @@ pub enum AppError {
 pub struct Addresses {
     /// The clients' side.
     pub registry: Vec<SocketAddr>,
+    /// The clients' side where TLS is spoken.
+    pub encrypted: Vec<SocketAddr>,
     /// The operator's side.
     pub admin: SocketAddr,
 }
@@ -106,6 +119,8 @@ pub struct App {
     ending: watch::Sender<bool>,
     addresses: Addresses,
     grace: Duration,
+    /// What lies in files that may be replaced.
+    renewable: Vec<Arc<dyn Renew>>,
 }
 
 impl App {
@@ -148,15 +163,8 @@ impl App {
             ServerMetrics::new(&metrics)?.with_upstreams(upstream_names),
             api_policy(config),
         ));
-        let limits = DoorLimits {
-            min_send_rate: config.server().min_send_rate.map_or(0, |it| it.as_u64()),
-            connections: config.server().max_connections,
-            ..DoorLimits::default()
-        };
-        let mut registry = Vec::new();
-        for &address in &config.server().listen {
-            registry.push(clients.add(address, Arc::clone(&registry_api), limits)?);
-        }
+        let entrance = Entrance::new(config)?;
+        let opened: Opened = entrance.open(&mut clients, registry_api)?;
         let mut operator = Listeners::default();
         let ending = watch::Sender::new(false);
         let token = config.admin().token.as_ref();
@@ -188,7 +196,12 @@ impl App {
             operator,
             mirror,
             ending,
-            addresses: Addresses { registry, admin },
+            addresses: Addresses {
+                registry: opened.registry,
+                encrypted: opened.encrypted,
+                admin,
+            },
+            renewable: opened.renewable,
             grace: config.server().shutdown_grace,
         })
     }
@@ -219,6 +232,7 @@ impl App {
             mirror,
             ending,
             grace,
+            renewable,
             ..
         } = self;
         upkeep::begin(store, verify_rate)?;
@@ -226,6 +240,8 @@ impl App {
         fetch_runtime.spawn(Arc::clone(&mirror).tend_store());
         let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
+            let renewing = keep_renewed(renewable, RENEWAL, renewal_requests()?);
+            let renewing = tokio::spawn(renewing);
             let patience = async move {
                 ending.send_replace(true);
                 tracing::info!(
@@ -259,6 +275,7 @@ impl App {
                 }
             };
             let (drained, ()) = tokio::join!(clients, operator);
+            renewing.abort();
             Ok::<_, AppError>(drained?)
         })?;
         serve_runtime.shutdown_background();

@@ -14,8 +14,8 @@ use crate::config::{
 use crate::mirror::{Names, TagPolicies, TagPolicy, TagRule, Upstream};
 use crate::server::{Namespaces, Served, TokenRealm};
 use crate::upstream::{
-    Credentials, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry, Settings,
-    Timeouts,
+    Credentials, Egress, HttpRegistry, Metrics as UpstreamMetrics, OfflineRegistry, Registry,
+    Settings, Timeouts, Trust,
 };
 
 pub(super) fn upstreams(
@@ -36,6 +36,7 @@ pub(super) fn upstreams(
         };
         let made = Upstream {
             registry,
+            repositories: upstream.repositories.clone(),
             tags: tag_policies(&upstream.tags),
             downloads: upstream.downloads.max,
             eager_downloads: upstream.downloads.eager,
@@ -88,6 +89,16 @@ fn settings(upstream: &UpstreamConfig) -> Settings {
             header: upstream.timeouts.header,
             idle: upstream.timeouts.idle,
         },
+        trust: Trust {
+            roots: upstream.tls.roots.clone(),
+            identity: upstream.tls.identity.clone().map(|it| (it.chain, it.key)),
+            insecure: upstream.tls.insecure,
+        },
+        egress: upstream.proxy.as_ref().map(|proxy| Egress {
+            url: proxy.url.clone(),
+            credentials: (proxy.credentials.as_ref())
+                .map(|(name, password)| (name.clone(), password.expose().to_owned())),
+        }),
         realms: upstream.realms.clone(),
         private_redirects: Some(upstream.private_redirects),
         rate_reserve: upstream.rate_reserve.into(),

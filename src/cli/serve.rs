@@ -41,9 +41,21 @@ fn serve(config: &Config) -> Result<(), AppError> {
     );
     for upstream in config.upstreams() {
         tracing::info!(upstream = %upstream.name, url = %upstream.url, default = upstream.is_default, "pulling from");
+        if upstream.tls.insecure {
+            tracing::warn!(
+                upstream = %upstream.name,
+                "INSECURE: any certificate is believed, so anybody on the way can read the credentials and answer for tags"
+            );
+        }
     }
     for address in &app.addresses().registry {
         tracing::info!(%address, "serving clients");
+    }
+    for address in &app.addresses().encrypted {
+        tracing::info!(%address, "serving clients over TLS");
+    }
+    for path in &config.server().sockets {
+        tracing::info!(socket = %path.display(), "serving clients");
     }
     tracing::info!(address = %app.addresses().admin, "serving the operator");
     // A second signal, heard from the first one on.

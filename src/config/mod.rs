@@ -20,8 +20,10 @@
 mod auth;
 mod environment;
 mod error;
+mod file;
 mod fills;
 mod log;
+mod pem;
 mod reading;
 #[cfg(test)]
 mod reference;
@@ -32,10 +34,13 @@ mod setting;
 mod share;
 mod store;
 mod tags;
+mod tls;
 mod token;
 mod upstream;
 mod upstream_name;
+mod upstream_tls;
 mod upstreams;
+mod users;
 
 use std::path::Path;
 
@@ -43,13 +48,17 @@ pub use self::auth::{Account, Auth, TokenRealm};
 pub use self::error::{ConfigError, ConfigErrors, Position};
 pub use self::fills::{Fills, OnLeave};
 pub use self::log::{Log, LogFormat};
+pub use self::pem::Identity;
 pub use self::secret::Secret;
 pub use self::server::{Admin, RateLimited, Server};
 pub use self::share::Share;
 pub use self::store::Store;
 pub use self::tags::{TagPolicy, TagRule, Tags};
+pub use self::tls::{TlsContent, TlsFiles, TlsListener};
 pub use self::upstream::{Downloads, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
+pub use self::upstream_tls::{EgressProxy, UpstreamTls};
+pub use self::users::UsersFile;
 
 use self::reading::{Reading, Reported};
 use self::section::Section;
@@ -156,14 +165,24 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
     let upstreams = upstreams::read(root);
     let log = root.table("log", log::read);
 
-    let (server, admin) = listeners?;
+    let ((server, admin), upstreams) = (listeners?, upstreams?);
+    let as_themselves = upstreams
+        .iter()
+        .find(|it| matches!(it.auth, Auth::Client(_)));
+    if let (Some(_), Some(upstream)) = (&server.users, as_themselves) {
+        let message = format!(
+            "users_file takes the credentials that clients send, and the upstream {} needs them (auth.mode = \"client\")",
+            upstream.name
+        );
+        return Err(root.error("server", message));
+    }
     Ok(Config {
         offline: offline?,
         server,
         admin,
         store: store?,
         fills: fills?,
-        upstreams: upstreams?,
+        upstreams,
         log: log?,
     })
 }

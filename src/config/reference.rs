@@ -37,11 +37,24 @@ fn reference<'a>(mut uncommented: impl FnMut(usize, &'a str) -> Option<&'a str>)
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Reads `text` in a folder that has the secret files of the examples.
+/// Reads `text` in a folder that has the files of the examples.
 fn parse(text: &str) -> Result<Config, ConfigErrors> {
     let folder = tempfile::tempdir().unwrap();
-    for secret in ["ghcr.password", "azure.token"] {
-        std::fs::write(folder.path().join(secret), "hunter2\n").unwrap();
+    let made = rcgen::generate_simple_self_signed(["mirror.example".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let user = format!("bob:$2y$05${}", "u".repeat(53));
+    for (name, text) in [
+        ("ghcr.password", "hunter2\n"),
+        ("users", &user),
+        ("mirror.pem", &certificate),
+        ("mirror.key", &key),
+        ("clients.pem", &certificate),
+        ("ca.pem", &certificate),
+        ("client.pem", &certificate),
+        ("client.key", &key),
+        ("azure.token", "hunter2\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
     let token = folder.path().join("admin.token");
     std::fs::write(&token, "s3cret\n").unwrap();

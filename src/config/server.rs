@@ -1,26 +1,42 @@
-//! `[server]` and `[admin]`: the two listeners and their limits.
+//! `[server]` and `[admin]`: the listeners, their limits, and who may use them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use url::Url;
 
 use super::reading::{Placed, Reading, Reported};
 use super::secret::Secret;
 use super::section::Section;
 use super::setting::{Limit, Refusal, Setting, Value};
+use super::tls::{self, TlsListener};
 use super::token;
+use super::users::UsersFile;
 
 /// `[server]`: where clients pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// The addresses to listen on; at least one, no two of them the same. Port 0 lets the system
-    /// choose one.
+    /// The addresses to listen on, no two of them the same. Port 0 lets the system choose one. With `sockets` and
+    /// `tls` there is at least one place.
     pub listen: Vec<SocketAddr>,
+    /// The sockets in the file system to listen on.
+    pub sockets: Vec<PathBuf>,
+    /// The mode of their files.
+    pub socket_mode: u32,
+    /// The listeners that speak TLS.
+    pub tls: Vec<TlsListener>,
+    /// The networks that clients may come from; none: all.
+    pub allow: Vec<IpNet>,
+    /// The users that are served; `None`: everybody.
+    pub users: Option<UsersFile>,
     /// How many clients may be connected at once.
     pub max_connections: usize,
+    /// How many of them may come from one address.
+    pub max_connections_per_client: usize,
     /// How long requests in flight may go on after the signal to stop; then they are cut.
     pub shutdown_grace: Duration,
     /// How many bytes a second, averaged, a client must take while an answer waits for it; slower
@@ -126,9 +142,68 @@ pub(super) fn read(root: &mut Section<'_>) -> Result<(Server, Admin), Reported> 
     Ok((server, admin))
 }
 
+/// A place to listen on: an address, or `unix:` and a path.
+enum Listen {
+    Address(SocketAddr),
+    Socket(PathBuf),
+}
+
+impl Setting for Listen {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let Value::Text(text) = value else {
+            return SocketAddr::read(value).map(Self::Address);
+        };
+        match text.strip_prefix("unix:") {
+            Some("") => Err("is not a socket: write unix:PATH".into()),
+            Some(path) => PathBuf::read(Value::Text(path)).map(Self::Socket),
+            None => SocketAddr::read(value).map(Self::Address),
+        }
+    }
+}
+
+/// `socket_mode`: permissions in octal digits, as chmod takes them.
+struct SocketMode(u32);
+
+impl Setting for SocketMode {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason = "is not a mode: write it in octal digits, such as \"0660\"";
+        let mode = u32::from_str_radix(value.text(reason)?, 8).map_err(|_| reason)?;
+        if mode > 0o777 {
+            return Err(reason.into());
+        }
+        Ok(Self(mode))
+    }
+}
+
+/// A network in CIDR notation; an address alone is a network of its own.
+struct Network(IpNet);
+
+impl Setting for Network {
+    fn read(value: Value<'_>) -> Result<Self, Refusal> {
+        let reason = "is not a network: write ADDRESS/BITS, such as \"10.0.0.0/8\", or an address";
+        let text = value.text(reason)?;
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse::<IpNet>().map_err(|_| reason)?,
+        };
+        if network.trunc() != network {
+            return Err("has bits behind its network: they would count for nothing".into());
+        }
+        Ok(Self(network))
+    }
+}
+
 fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Server), Reported> {
     let listen = section.list("listen");
+    let socket_mode = section.or("socket_mode", SocketMode(0o660));
+    let tls = section.table_list("tls", tls::read);
+    let allow = section.list::<Network>("allow");
+    let users = section.optional::<PathBuf>("users_file");
     let max_connections = section.or("max_connections", NonZeroUsize::MIN.saturating_add(4095));
+    let per_client = section.or(
+        "max_connections_per_client",
+        NonZeroUsize::MIN.saturating_add(1023),
+    );
     let shutdown_grace = section.or("shutdown_grace", Duration::from_secs(30));
     let min_send_rate = section.or("min_send_rate", Limit(Some(ByteSize::kib(1))));
     let rate_limited = section.or("rate_limited_status", RateLimited::Unavailable);
@@ -136,18 +211,43 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
     let access_ttl = section.or("access_ttl", AccessTtl(Duration::from_mins(5)));
     let deny_ttl = section.or("deny_ttl", AccessTtl(Duration::from_secs(10)));
 
+    let tls = tls?;
     let listen = listen?.unwrap_or_else(|| {
-        vec![Placed {
-            place: section.place("listen"),
-            value: SocketAddr::new(LOOPBACK, 5000),
-        }]
+        let address = Listen::Address(SocketAddr::new(LOOPBACK, 5000));
+        let place = section.place("listen");
+        // Who says where TLS is spoken has not asked for a place where it is not.
+        let given = tls.is_empty().then_some(address);
+        let placed = |value| Placed { place, value };
+        given.map(placed).into_iter().collect()
     });
-    if listen.is_empty() {
+    if listen.is_empty() && tls.is_empty() {
         return Err(section.error("listen", "names no address"));
     }
+    let users = match users? {
+        Some(path) => {
+            let file = UsersFile(section.reading().resolve(&path));
+            let read = file.content();
+            read.map_err(|why| section.refuse("users_file", &why))?;
+            Some(file)
+        }
+        None => None,
+    };
+    let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
+    for Placed { place, value } in listen {
+        match value {
+            Listen::Address(value) => addresses.push(Placed { place, value }),
+            Listen::Socket(path) => sockets.push(section.reading().resolve(&path)),
+        }
+    }
     let server = Server {
-        listen: listen.iter().map(|address| address.value).collect(),
+        listen: addresses.iter().map(|address| address.value).collect(),
+        sockets,
+        socket_mode: socket_mode?.0,
+        tls: tls.iter().map(|(_, listener)| listener.clone()).collect(),
+        allow: allow?.into_iter().flatten().map(|it| it.value.0).collect(),
+        users,
         max_connections: max_connections?.get(),
+        max_connections_per_client: per_client?.get(),
         shutdown_grace: shutdown_grace?,
         min_send_rate: min_send_rate?.0,
         rate_limited: rate_limited?,
@@ -155,7 +255,8 @@ fn read_server(section: &mut Section<'_>) -> Result<(Vec<Placed<SocketAddr>>, Se
         access_ttl: access_ttl?.0,
         deny_ttl: deny_ttl?.0,
     };
-    Ok((listen, server))
+    addresses.extend(tls.into_iter().flat_map(|(places, _)| places));
+    Ok((addresses, server))
 }
 
 /// Reports each address that could not be listened on because an earlier one takes its port.

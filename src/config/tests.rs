@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod downloads;
+mod edge;
 mod secrets;
 mod tags;
 

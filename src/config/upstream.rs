@@ -11,6 +11,8 @@ use super::section::Section;
 use super::setting::{HostAndPort, Refusal, Setting, TimeOut, Value};
 use super::tags::{self, Tags};
 use super::upstream_name::UpstreamName;
+use super::upstream_tls::{self, EgressProxy, UpstreamTls};
+use crate::oci::{Pattern, RepositoryRules};
 
 /// `[upstreams.NAME]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub struct Upstream {
     pub hosts: Vec<UpstreamName>,
     /// Where it is: `http` or `https`, host and port, nothing else.
     pub url: Url,
+    /// How it proves who it is, and we to it.
+    pub tls: UpstreamTls,
+    /// What connections to it go through.
+    pub proxy: Option<EgressProxy>,
+    /// Which of its repositories may be pulled.
+    pub repositories: RepositoryRules,
     /// It answers the requests that name no upstream. True for one upstream at most.
     pub is_default: bool,
     /// How old an answer about a tag may be.
@@ -86,6 +94,10 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
     let aliases = section.list("aliases");
     let hosts = section.list::<UpstreamName>("hosts");
     let url = section.required::<RegistryUrl>("url");
+    let tls = upstream_tls::read(section, url.as_ref().ok().map(|url| &url.0));
+    let proxy = section.optional("proxy");
+    let allow = section.list::<Pattern>("allow");
+    let deny = section.list::<Pattern>("deny");
     let is_default = section.or("default", false);
     let tags = section.table("tags", tags::read);
     let auth = section.table("auth", auth::read);
@@ -105,6 +117,12 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
         name: name.clone(),
         aliases: names.iter().map(|alias| alias.value.clone()).collect(),
         hosts: hosts.iter().map(|host| host.value.clone()).collect(),
+        tls: tls?,
+        proxy: proxy?,
+        repositories: RepositoryRules {
+            allow: patterns(allow?),
+            deny: patterns(deny?),
+        },
         is_default: is_default?,
         tags: tags?,
         auth: auth?,
@@ -126,6 +144,11 @@ pub(super) fn read(name: Placed<&str>, section: &mut Section<'_>) -> Result<Decl
         names,
         default: section.place("default"),
     })
+}
+
+fn patterns(listed: Option<Vec<Placed<Pattern>>>) -> Vec<Pattern> {
+    let listed = listed.into_iter().flatten();
+    listed.map(|pattern| pattern.value).collect()
 }
 
 fn read_timeouts(section: &mut Section<'_>) -> Result<Timeouts, Reported> {

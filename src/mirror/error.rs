@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{FillError, Outcome, Who};
-use crate::oci::{Digest, ManifestError};
+use crate::oci::{Digest, ManifestError, Repository};
 use crate::store::StoreError;
 use crate::upstream::{ErrorKind, UpstreamError};
 
@@ -14,6 +14,9 @@ pub enum MirrorError {
     /// No upstream of this name is declared.
     #[error("no upstream named {0} is declared")]
     UnknownUpstream(Arc<str>),
+    /// The operator does not let this repository of this upstream be pulled.
+    #[error("{0}: {1} may not be pulled through this mirror")]
+    Forbidden(Arc<str>, Repository),
     /// The digest's algorithm is not one we can verify.
     #[error("{0}: digests of this algorithm cannot be verified")]
     Unverifiable(Digest),
@@ -68,6 +71,7 @@ impl MirrorError {
             | Self::TooLarge(..) => Some("nonsense"),
             Self::Fill(FillError::Store(_) | FillError::Abandoned)
             | Self::UnknownUpstream(_)
+            | Self::Forbidden(..)
             | Self::Unverifiable(_)
             | Self::Abandoned => None,
         }
@@ -77,6 +81,7 @@ impl MirrorError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::UnknownUpstream(_) | Self::Unverifiable(_) => Outcome::Error(Who::Client),
+            Self::Forbidden(..) => Outcome::Denied,
             Self::Abandoned => Outcome::Error(Who::Mirror),
             Self::NotAManifest(..) | Self::TooLarge(..) | Self::Quarantined(..) => {
                 Outcome::Error(Who::Upstream)

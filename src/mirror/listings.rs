@@ -10,7 +10,7 @@ use super::access::{Asker, Fingerprint, Proof};
 use super::freshness::{Freshness, freshness};
 use super::resolve::{PATIENCE, is_missing, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
-use crate::oci::{Referrers, TagList};
+use crate::oci::{Referrers, Repository, RepositoryRules, TagList};
 use crate::store::Origin;
 use crate::upstream::{ErrorKind, ListBody, Listing, Registry, UpstreamError};
 
@@ -133,10 +133,11 @@ impl Mirror {
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let registry = self.registry(asker, upstream)?;
+        let rules = self.upstream(upstream)?.repositories.clone();
         // On the fetch runtime, like all that talks to upstream.
         let ask = self.fetch_runtime.spawn(async move {
             let body = registry.list(&listing, query.as_deref()).await?;
-            readable(&listing, body)
+            readable(&listing, body, &rules)
         });
         let body = ask.await.map_err(|_| MirrorError::Abandoned)??;
         Ok(Answer::new(body, Outcome::Bypass("listing")))
@@ -155,7 +156,8 @@ impl Mirror {
                 self.pages.invalidate(&page);
             }
         })?;
-        let body = readable(&page.listing, body)?;
+        let rules = &self.upstream(&page.upstream)?.repositories;
+        let body = readable(&page.listing, body, rules)?;
         let kept = Kept {
             body,
             checked_at: self.clock.now(),
@@ -174,8 +176,12 @@ impl Mirror {
     }
 }
 
-/// The page in a form that clients can read, or the error that upstream's answer is.
-fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> {
+/// The page in a form that clients can read, without what they may not, or the error that upstream's answer is.
+fn readable(
+    listing: &Listing,
+    body: ListBody,
+    rules: &RepositoryRules,
+) -> Result<ListBody, MirrorError> {
     let repaired = match listing {
         Listing::Tags(repository) => {
             TagList::read(repository, &body.bytes).map(|(list, is_exact)| {
@@ -183,9 +189,7 @@ fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> 
             })
         }
         Listing::Referrers(..) => Referrers::read(&body.bytes).map(|_| None),
-        Listing::Catalog => serde_json::from_slice::<serde_json::Value>(&body.bytes)
-            .is_ok_and(|value| value.is_object())
-            .then_some(None),
+        Listing::Catalog => permitted(&body.bytes, rules).ok(),
     };
     let repaired = repaired.ok_or_else(|| {
         let place = "what upstream sent for a listing is none";
@@ -198,4 +202,46 @@ fn readable(listing: &Listing, body: ListBody) -> Result<ListBody, MirrorError> 
         },
         None => body,
     })
+}
+
+/// A page of a catalog without the repositories that may not be pulled; `None` where that is all of it.
+fn permitted(page: &[u8], rules: &RepositoryRules) -> serde_json::Result<Option<Vec<u8>>> {
+    let mut catalog: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(page)?;
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    if let Some(names) = catalog.get_mut("repositories") {
+        let may = |name: &serde_json::Value| {
+            let name = name.as_str().and_then(|name| name.parse().ok());
+            name.is_some_and(|name: Repository| rules.permit(&name))
+        };
+        match names.as_array_mut() {
+            Some(names) => names.retain(may),
+            // Whatever it is, it names nothing that may be pulled.
+            None => *names = serde_json::Value::Array(Vec::new()),
+        }
+    }
+    serde_json::to_vec(&catalog).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_catalog_is_told_without_what_may_not_be_pulled() {
+        let rules = RepositoryRules {
+            allow: vec!["library/*".parse().unwrap()],
+            deny: Vec::new(),
+        };
+        let page = br#"{"repositories":["library/a","other/b",7,"library/c"]}"#;
+        let told = permitted(page, &rules).unwrap().unwrap();
+        assert_eq!(told, br#"{"repositories":["library/a","library/c"]}"#);
+        let odd = permitted(br#"{"repositories":"other/b"}"#, &rules).unwrap();
+        assert_eq!(odd.unwrap(), br#"{"repositories":[]}"#);
+        assert_eq!(permitted(page, &RepositoryRules::default()).unwrap(), None);
+        assert!(permitted(b"[]", &rules).is_err());
+    }
 }

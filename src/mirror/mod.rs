@@ -70,7 +70,7 @@ use self::flight::Flights;
 use self::listings::{Kept, Page};
 use self::metrics::LaneGauges;
 use self::question::Resolved;
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
 
@@ -119,6 +119,8 @@ impl<T> Answer<T> {
 pub struct Upstream {
     /// The way to it.
     pub registry: Arc<dyn Registry>,
+    /// Which of its repositories may be pulled, by whatever question.
+    pub repositories: RepositoryRules,
     /// How long its tags' answers are good.
     pub tags: TagPolicies,
     /// Connections that download blobs at once.
@@ -150,6 +152,7 @@ pub struct Parts {
 /// One upstream, and the lanes to it.
 struct Way {
     registry: Arc<dyn Registry>,
+    repositories: RepositoryRules,
     tags: TagPolicies,
     lanes: Arc<Lanes>,
     /// How many downloads that no client waits for it bears at once; at least one.
@@ -163,6 +166,7 @@ impl Way {
         let ahead = upstream.eager_downloads.max(1);
         Self {
             registry: upstream.registry,
+            repositories: upstream.repositories,
             tags: upstream.tags,
             lanes: Arc::new(Lanes::new(upstream.downloads, ahead, gauges)),
             ahead,

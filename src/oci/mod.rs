@@ -21,6 +21,7 @@ mod range;
 mod range_set;
 mod reference;
 mod referrers;
+mod repository_rules;
 pub mod schema1;
 #[cfg(test)]
 pub(crate) mod strategies;
@@ -45,5 +46,6 @@ pub use range::{ByteRange, RangeHeader, RangeSpec};
 pub use range_set::RangeSet;
 pub use reference::{Reference, ReferenceError, Tag, TagError};
 pub use referrers::{Referrers, fallback_tag};
+pub use repository_rules::RepositoryRules;
 pub use tag_list::TagList;
 pub use verifier::{Mismatch, Verified, Verifier};

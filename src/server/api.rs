@@ -122,6 +122,9 @@ impl Handler for RegistryApi {
         let status = refusal.status();
         let code = match refusal {
             Refusal::TooManyRanges => ErrorCode::RangeInvalid,
+            Refusal::CrowdedByOne => ErrorCode::TooManyRequests,
+            Refusal::NotAllowed => ErrorCode::Denied,
+            Refusal::Unauthorized => ErrorCode::Unauthorized,
             _ if status.is_server_error() => ErrorCode::Unavailable,
             _ => ErrorCode::Unsupported,
         };

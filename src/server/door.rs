@@ -8,8 +8,11 @@
 mod answer;
 mod connection;
 mod delivery;
+mod encrypted;
 mod head;
+mod http2;
 mod linger;
+mod outlet;
 mod pace;
 mod request;
 mod send;
@@ -25,9 +28,11 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::{Handler, Refusal};
+use self::encrypted::Encrypted;
+use super::{Entry, Handler};
 
 /// The bounds of a door. Every wait of a connection ends by one of them, or by the handler's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +47,10 @@ pub struct DoorLimits {
     /// Bytes per second that a client must take of a body, on an average over at least 30 s of waiting for it; 0 when
     /// any pace will do. Time in which the client waits for us does not count.
     pub min_send_rate: u64,
-    /// Connections at once. One more is answered [`Refusal::Crowded`] and closed.
+    /// Connections at once. One more is answered [`Refusal::Crowded`](super::Refusal) and closed.
     pub connections: usize,
+    /// Connections at once from one client's address. One more is answered [`Refusal::CrowdedByOne`](super::Refusal).
+    pub connections_per_client: usize,
     /// Bytes of a request line.
     pub max_request_line: usize,
     /// Bytes of a request head, its request line included.
@@ -60,18 +67,18 @@ impl Default for DoorLimits {
             write_stall: Duration::from_mins(1),
             min_send_rate: 0,
             connections: 4096,
+            connections_per_client: 1024,
             max_request_line: 8 * 1024,
             max_head: 64 * 1024,
         }
     }
 }
 
-/// Serves plain HTTP/1.x connections with one [`Handler`].
+/// Serves connections with one [`Handler`]: HTTP/1.x, and over TLS HTTP/2 as well.
 pub struct Door<H> {
     handler: Arc<H>,
     limits: DoorLimits,
-    /// One permit for each connection, held for as long as it lives.
-    seats: Semaphore,
+    entry: Entry,
     /// Turns true when connections still at work must end at once. Every connection holds the door, and
     /// with it this receiver.
     cut: watch::Receiver<bool>,
@@ -84,16 +91,58 @@ impl<H: Handler> Door<H> {
         Self {
             handler,
             limits,
-            seats: Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)),
+            entry: Entry::open(&limits),
             cut,
         }
     }
 
+    /// The same door, with this way in.
+    #[must_use]
+    pub fn behind(self, entry: Entry) -> Self {
+        Self { entry, ..self }
+    }
+
     async fn serve(&self, stream: Stream, stopping: ShutdownWatch) {
-        let Ok(_seat) = self.seats.try_acquire() else {
-            return connection::turn_away(self, stream, Refusal::Crowded).await;
+        let peer = connection::peer(&stream);
+        let seat = self.entry.admit(peer.map(|peer| peer.0.ip()));
+        match (&self.entry.tls, seat) {
+            (None, Ok(_seat)) => connection::serve(self, stream, stopping).await,
+            (None, Err(refusal)) => connection::turn_away(self, stream, refusal).await,
+            (Some(terms), Ok(_seat)) => self.encrypt(stream, terms.current(), stopping).await,
+            // A handshake is work that is done for those only who are let in. What would have been said is told to
+            // the log.
+            (Some(_), Err(refusal)) => drop(self.handler.refuse(refusal, peer)),
+        }
+    }
+
+    /// Serves over TLS, if there is a handshake in time.
+    async fn encrypt(
+        &self,
+        stream: Stream,
+        terms: Arc<rustls::ServerConfig>,
+        mut stopping: ShutdownWatch,
+    ) {
+        let peer = connection::peer(&stream);
+        let handshake = timeout(
+            self.limits.header_deadline,
+            Encrypted::accept(stream, terms),
+        );
+        let stream = tokio::select! {
+            biased;
+            accepted = handshake => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
         };
-        connection::serve(self, stream, stopping).await;
+        match stream {
+            Ok(Ok(stream)) if stream.is_http2() => {
+                http2::serve(self, stream, peer, stopping).await;
+            }
+            Ok(Ok(stream)) => connection::serve(self, Box::new(stream), stopping).await,
+            Ok(Err(error)) => {
+                let client = peer.map(|peer| tracing::field::display(peer.0));
+                tracing::debug!(client, %error, "no TLS handshake");
+            }
+            Err(_) => {}
+        }
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn of_mirror(
     let message = why.to_string();
     match why {
         MirrorError::UnknownUpstream(_) => coded(ErrorCode::NameUnknown, &message),
+        MirrorError::Forbidden(..) => coded(ErrorCode::Denied, &message),
         MirrorError::Unverifiable(_) => coded(ErrorCode::DigestInvalid, &message),
         MirrorError::Fill(FillError::Upstream(error)) => of_upstream(error, asked, rate_limited),
         MirrorError::NotAManifest(..)

@@ -37,7 +37,7 @@ pub trait Handler: Send + Sync + 'static {
     /// also when the client left or the connection was cut. Called on the connection's task: must not block.
     fn sent(&self, ticket: Self::Ticket, sent: Sent);
 
-    /// The answer to a connection or a request that never reaches [`Handler::handle`]. The connection is
+    /// The answer to a connection or a request that never reaches [`Handler::handle`]. Mostly the connection is
     /// closed after it.
     fn refuse(&self, refusal: Refusal, peer: Option<Peer>) -> Response<Body>;
 
@@ -108,11 +108,17 @@ pub enum Refusal {
     TooManyRanges,
     /// All seats are taken.
     Crowded,
+    /// All seats are taken that one client may have.
+    CrowdedByOne,
+    /// The client is in no network that is served.
+    NotAllowed,
+    /// The client is no user of the mirror, or has not said which one. This one leaves the connection open.
+    Unauthorized,
 }
 
 impl Refusal {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Tls,
         Self::HeadTooSlow,
@@ -120,6 +126,9 @@ impl Refusal {
         Self::HeadTooLarge,
         Self::TooManyRanges,
         Self::Crowded,
+        Self::CrowdedByOne,
+        Self::NotAllowed,
+        Self::Unauthorized,
     ];
 
     /// The word used as a metric's label: a closed set.
@@ -132,6 +141,9 @@ impl Refusal {
             Self::HeadTooLarge => "head-too-large",
             Self::TooManyRanges => "too-many-ranges",
             Self::Crowded => "crowded",
+            Self::CrowdedByOne => "crowded-by-one",
+            Self::NotAllowed => "not-allowed",
+            Self::Unauthorized => "unauthorized",
         }
     }
 
@@ -147,6 +159,11 @@ impl Refusal {
             Self::HeadTooLarge => "the request's head is too large",
             Self::TooManyRanges => "more ranges than fit into the head of a request",
             Self::Crowded => "too many connections at once",
+            Self::CrowdedByOne => "too many connections at once from your address",
+            Self::NotAllowed => "this mirror does not serve your network",
+            Self::Unauthorized => {
+                "this mirror serves its users only: name and password are missing or wrong"
+            }
         }
     }
 
@@ -159,6 +176,9 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CrowdedByOne => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
         }
     }
 }

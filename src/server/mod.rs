@@ -10,7 +10,11 @@
 //!                                   answer, body   --> Handler::sent
 //! ```
 //!
-//! Deliberately absent: TLS and HTTP/2 (they become doors of their own before the same handler), response
+//! What stands before a door (`entry`): from which networks, how many at once, encrypted or not. What stands before a
+//! handler (`gate`): the mirror's own users. Over TLS a connection is HTTP/1.1 or HTTP/2, as the client likes; both
+//! send the same bodies, each through its own `Outlet`.
+//!
+//! Deliberately absent: HTTP/2 without TLS (no client of registries speaks it), response
 //! compression and chunked responses (invariant 7: bytes go out as they came in, and their number is known).
 
 mod access;
@@ -19,25 +23,41 @@ mod api;
 mod body;
 mod conditions;
 mod door;
+mod entry;
 mod errors;
+mod gate;
 mod handler;
 mod metrics;
 mod multipart;
+mod networks;
 mod paging;
+mod place;
+mod renewal;
 mod route;
 mod run;
+mod seats;
 mod signal;
 #[cfg(test)]
 mod testkit;
+mod tls;
+mod users;
 
 pub use access::{Access, AccessParts, Served, TokenRealm};
 pub use api::{ApiPolicy, RegistryApi};
 pub use body::{Body, Pieces};
 pub use door::{Door, DoorLimits};
+pub use entry::Entry;
 pub use errors::RateLimited;
+pub use gate::Gate;
 pub use handler::{End, Fault, Handler, Peer, Refusal, RequestBody, Sent};
 pub use metrics::ServerMetrics;
 pub use multipart::Multipart;
+pub use networks::Networks;
+pub use place::Place;
+pub use renewal::{Renew, Renewal, keep_renewed, renewal_requests};
 pub use route::Namespaces;
 pub use run::{BindError, Drained, Listeners, ServeError};
+pub use seats::{Seat, Seats};
 pub use signal::termination;
+pub use tls::{CertificateSource, Certificates, TlsError, TlsTerms};
+pub use users::{UserList, UserSource, Users};

@@ -184,6 +184,19 @@ impl Namespaces {
         })
     }
 
+    /// The name of the upstream that a target means, if it is served: routing alone, for who tries it on any text.
+    #[doc(hidden)]
+    pub fn upstream_of(
+        &self,
+        host: Option<&str>,
+        path: &str,
+        query: Option<&str>,
+    ) -> Option<Arc<str>> {
+        self.route(host, path, query)
+            .ok()
+            .map(|route| route.upstream)
+    }
+
     /// The upstream that a host stands for, if it stands for one. Its port counts only where it was declared.
     fn hosted(&self, host: &str) -> Option<Arc<str>> {
         let host = host.to_ascii_lowercase();

@@ -7,8 +7,9 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
+use std::net::SocketAddr;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Door, DoorLimits, Handler};
+use super::place::{Claimed, SocketFile};
+use super::{Door, DoorLimits, Entry, Handler, Place};
 
 /// Heads are read into buffers of their own, without one per connection; answers are gathered so that a
 /// head and a small body leave together.
@@ -31,10 +33,10 @@ const FALL: Duration = Duration::from_secs(1);
 
 /// A listener that cannot be had.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {place}: {source}")]
 pub struct BindError {
-    /// The address asked for.
-    pub address: SocketAddr,
+    /// The place asked for.
+    pub place: Place,
     /// Why not: taken, not permitted, not ours.
     pub source: io::Error,
 }
@@ -66,8 +68,11 @@ pub struct Listeners {
 }
 
 struct Bound {
-    address: SocketAddr,
-    listener: TcpListener,
+    /// As pingora calls it.
+    name: String,
+    address: Option<SocketAddr>,
+    socket: OwnedFd,
+    file: Option<SocketFile>,
     service: Box<dyn pingora::services::Service>,
 }
 
@@ -89,19 +94,48 @@ impl Listeners {
         handler: Arc<H>,
         limits: DoorLimits,
     ) -> Result<SocketAddr, BindError> {
-        let failed = |source| BindError { address, source };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let entry = Entry::open(&limits);
+        let bound = self.add_behind(&Place::Address(address), handler, limits, entry)?;
+        Ok(bound.unwrap_or(address))
+    }
 
-        let door = Door::new(handler, limits, self.cut.subscribe());
-        let mut service = Service::new(format!("door {address}"), door);
+    /// Binds `place` for `handler`, with this way in, and returns the address it has, if it is one.
+    pub fn add_behind<H: Handler>(
+        &mut self,
+        place: &Place,
+        handler: Arc<H>,
+        limits: DoorLimits,
+        entry: Entry,
+    ) -> Result<Option<SocketAddr>, BindError> {
+        let Claimed {
+            place,
+            socket,
+            file,
+        } = place.claim().map_err(|source| BindError {
+            place: place.clone(),
+            source,
+        })?;
+        let (address, name, endpoint) = match &place {
+            Place::Address(address) => {
+                let name = address.to_string();
+                (Some(*address), name.clone(), ListenerConfig::tcp(name))
+            }
+            Place::Socket(path, mode) => {
+                let name = path.to_string_lossy().into_owned();
+                let endpoint = ListenerConfig::uds(name.clone());
+                let mode = PermissionsExt::from_mode(*mode);
+                (None, name, endpoint.permissions(mode))
+            }
+        };
+        let door = Door::new(handler, limits, self.cut.subscribe()).behind(entry);
+        let mut service = Service::new(format!("door {place}"), door);
         let (read, write) = BUFFERS;
-        let endpoint = ListenerConfig::tcp(address.to_string());
         service.add_listener(endpoint.l4_buffer(L4BufferSettings::new(read, write)));
         self.bound.push(Bound {
+            name,
             address,
-            listener,
+            socket,
+            file,
             service: Box::new(service),
         });
         Ok(address)
@@ -109,7 +143,7 @@ impl Listeners {
 
     /// The addresses bound so far, in the order they were added.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.bound.iter().map(|bound| bound.address)
+        self.bound.iter().filter_map(|bound| bound.address)
     }
 
     /// Accepts and serves until `stop` ends. Then, in this order: the sockets close, idle connections
@@ -160,13 +194,14 @@ impl Listeners {
 
 async fn accept(mut bound: Bound, stopping: watch::Receiver<bool>) {
     let mut inherited = Fds::new();
-    // pingora takes the socket from here, by its address, and owns it from then on.
-    inherited.add(bound.address.to_string(), bound.listener.into_raw_fd());
+    // pingora takes the socket from here, by its name, and owns it from then on.
+    inherited.add(bound.name, bound.socket.into_raw_fd());
     let inherited = Arc::new(Mutex::new(inherited));
     bound
         .service
         .start_service(Some(inherited), stopping, 1)
         .await;
+    drop(bound.file);
 }
 
 #[cfg(test)]

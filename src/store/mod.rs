@@ -35,6 +35,8 @@ use crate::oci::Digest;
 
 pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
+#[doc(hidden)]
+pub use disk::reads_as_note;
 pub use disk::{DiskStore, Scrub};
 pub use error::{StoreError, StoreErrorKind};
 pub use index::{Index, Policy, Totals};

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::{Client, Proxy};
 
 use super::reach::Reach;
-use super::settings::{BuildError, Timeouts};
+use super::settings::{BuildError, Egress, Settings, Trust};
+use super::trust::believing;
 
 const USER_AGENT: &str = concat!("roadstead/", env!("CARGO_PKG_VERSION"));
 
@@ -29,30 +30,42 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(reach: &Reach, timeouts: Timeouts) -> Result<Self, BuildError> {
-        let tls = tls()?;
-        Ok(Self {
-            declared: client(tls.clone(), timeouts, reach.declared())?,
-            foreign: client(tls, timeouts, reach.foreign())?,
-        })
+    pub(super) fn new(reach: &Reach, settings: &Settings) -> Result<Self, BuildError> {
+        let declared = client(believing(&settings.trust)?, settings, reach.declared())?;
+        // Who we are is shown to the upstream alone.
+        let nameless = Trust {
+            identity: None,
+            ..settings.trust.clone()
+        };
+        let tls = believing(&nameless)?;
+        // Behind a proxy the only name that is looked up here is the proxy's, which the owner wrote down. What the
+        // proxy connects to is for the proxy to limit.
+        let foreign = match settings.egress {
+            Some(_) => client(tls, settings, reach.declared())?,
+            None => client(tls, settings, reach.foreign())?,
+        };
+        Ok(Self { declared, foreign })
     }
 }
 
 fn client(
     tls: rustls::ClientConfig,
-    timeouts: Timeouts,
+    settings: &Settings,
     resolver: impl Resolve + 'static,
 ) -> Result<Client, BuildError> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    Client::builder()
+    let builder = match &settings.egress {
+        Some(egress) => Client::builder().proxy(proxy(egress)?),
+        None => Client::builder().no_proxy(),
+    };
+    builder
         .user_agent(USER_AGENT)
         .default_headers(headers)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .no_proxy()
         .http1_only()
-        .connect_timeout(timeouts.connect)
+        .connect_timeout(settings.timeouts.connect)
         .pool_idle_timeout(POOL_IDLE)
         .dns_resolver(Arc::new(resolver))
         .tls_backend_preconfigured(tls)
@@ -60,16 +73,10 @@ fn client(
         .map_err(BuildError::Client)
 }
 
-/// TLS with the roots of the machine. A machine without any still serves what it has, and still
-/// speaks to upstreams without TLS; a certificate that cannot be read trusts nobody.
-fn tls() -> Result<rustls::ClientConfig, BuildError> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(BuildError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+fn proxy(egress: &Egress) -> Result<Proxy, BuildError> {
+    let proxy = Proxy::all(egress.url.clone()).map_err(BuildError::Client)?;
+    Ok(match &egress.credentials {
+        Some((name, password)) => proxy.basic_auth(name, password),
+        None => proxy,
+    })
 }

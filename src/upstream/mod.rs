@@ -35,6 +35,7 @@ mod settings;
 mod silence;
 mod token;
 mod token_request;
+mod trust;
 mod watch;
 mod wire;
 
@@ -54,8 +55,10 @@ pub use error::{ErrorKind, Phase, UpstreamError};
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
 pub use registry::HttpRegistry;
-pub use settings::{BuildError, Credentials, RATE_RESERVE, Settings, Timeouts};
+pub use settings::{BuildError, Credentials, Egress, RATE_RESERVE, Settings, Timeouts, Trust};
 pub use silence::SLOW;
+#[doc(hidden)]
+pub use token::reads_as_token;
 pub use token_request::{Grant, TokenAnswer, TokenRequest};
 
 /// What a HEAD of a manifest told. Every part may be missing: registries differ.

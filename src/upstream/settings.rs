@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 /// Who we are to an upstream.
@@ -63,6 +65,32 @@ impl Default for Timeouts {
     }
 }
 
+/// How an upstream proves who it is, and we to it.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Roots it is believed by, beside those of the machine.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Our certificate, with those that lead from it to a root, and its key.
+    pub identity: Option<(Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>)>,
+    /// Whatever it shows is believed: it can be anybody.
+    pub insecure: bool,
+}
+
+/// What connections to an upstream go through.
+#[derive(Clone)]
+pub struct Egress {
+    /// The proxy: scheme, host and port.
+    pub url: Url,
+    /// Name and password for it.
+    pub credentials: Option<(String, String)>,
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Egress({})", self.url)
+    }
+}
+
 /// One upstream, as [`HttpRegistry`](super::HttpRegistry) needs it.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -72,6 +100,10 @@ pub struct Settings {
     pub url: Url,
     /// Who we are.
     pub credentials: Credentials,
+    /// How it proves who it is, and we to it.
+    pub trust: Trust,
+    /// The proxy before it.
+    pub egress: Option<Egress>,
     /// Bounds of the waits.
     pub timeouts: Timeouts,
     /// Hosts (`auth.example.com` or `auth.example.com:8443`) that may be token realms besides
@@ -94,6 +126,8 @@ impl Settings {
             name: name.into(),
             url,
             credentials: Credentials::Anonymous,
+            trust: Trust::default(),
+            egress: None,
             timeouts: Timeouts::default(),
             realms: Vec::new(),
             private_redirects: None,

@@ -118,6 +118,12 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Whether the body of a realm's answer is a token: the parser alone, for who tries it on any bytes.
+#[doc(hidden)]
+pub fn reads_as_token(body: &[u8]) -> bool {
+    Token::parse(body).is_some()
+}
+
 impl Token {
     /// Reads the body of a token answer (Docker token authentication specification, "Requesting
     /// a Token"): `token`, or its `OAuth2` name `access_token`.

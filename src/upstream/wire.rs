@@ -53,7 +53,7 @@ impl Wire {
         Ok(Self {
             name: settings.name.clone(),
             upstream: settings.url.clone(),
-            clients: Clients::new(&reach, settings.timeouts)?,
+            clients: Clients::new(&reach, settings)?,
             reach,
             header: settings.timeouts.header,
             idle: settings.timeouts.idle,

@@ -15,6 +15,7 @@ mod blobs;
 mod bundles;
 mod conformance;
 mod disks;
+mod edge;
 mod heads;
 mod herd;
 mod integrity;

@@ -31,6 +31,7 @@ pub(crate) struct Plan {
     capacity: &'static str,
     patience: Option<&'static str>,
     general: String,
+    places: String,
     server: String,
     keys: String,
     tags: String,
@@ -58,6 +59,7 @@ impl Plan {
             capacity: "8GiB",
             patience: None,
             general: String::new(),
+            places: String::new(),
             server: String::new(),
             keys: String::new(),
             tags: String::new(),
@@ -91,6 +93,12 @@ impl Plan {
     /// Its config begins with these lines, before the first table.
     pub(crate) fn saying(mut self, lines: &str) -> Self {
         let _ = writeln!(self.general, "{lines}");
+        self
+    }
+
+    /// It listens in these places too, written as in its config.
+    pub(crate) fn listening(mut self, places: &str) -> Self {
+        let _ = write!(self.places, ", {places}");
         self
     }
 
@@ -199,6 +207,7 @@ impl Plan {
             ttl,
             capacity,
             general,
+            places,
             server,
             keys,
             tags,
@@ -211,7 +220,7 @@ impl Plan {
         let token = token.unwrap_or_default();
         let offline = if self.offline { "offline = true\n" } else { "" };
         let mut text = format!(
-            "{general}{offline}[server]\nlisten = [\"{address}\"]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
+            "{general}{offline}[server]\nlisten = [\"{address}\"{places}]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}{extra}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",
@@ -303,6 +312,11 @@ impl Mirror {
     /// Asks the process to end (SIGTERM) and does not wait for it.
     pub(crate) fn ask_to_stop(&mut self) {
         self.running().signal(Signal::TERM);
+    }
+
+    /// Asks the process to read again what may have changed (SIGHUP), and does not wait for it.
+    pub(crate) fn ask_to_look_again(&mut self) {
+        self.running().signal(Signal::HUP);
     }
 
     /// Asks the process to end, unless that was done, and returns its exit code.

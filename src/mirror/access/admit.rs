@@ -69,6 +69,15 @@ impl Mirror {
         asker: &Asker,
         origin: &Origin,
     ) -> Result<Right, MirrorError> {
+        // Before all else: what is not let through is not asked about either.
+        let way = self.upstream(&origin.upstream)?;
+        if !way.repositories.permit(&origin.repository) {
+            let (upstream, repository) = (&origin.upstream, &origin.repository);
+            return Err(MirrorError::Forbidden(
+                Arc::clone(upstream),
+                repository.clone(),
+            ));
+        }
         let registry = self.registry(asker, &origin.upstream)?;
         Ok(Right {
             origin: origin.clone(),

@@ -13,7 +13,7 @@ use crate::mirror::{
     AccessPolicy, FillPolicy, GarbagePolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies,
     TagPolicy, Upstream,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::store::{MemoryStore, Origin, Store};
 use crate::upstream::Registry;
 
@@ -48,6 +48,7 @@ fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicies, eager_downloads: 
         registry,
         tags,
         downloads: 16,
+        repositories: RepositoryRules::default(),
         eager_downloads,
     }
 }

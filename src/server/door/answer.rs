@@ -65,7 +65,7 @@ pub(super) async fn send(
 
 /// Makes `headers` say how long a body of `length` bytes is, and returns how many of them are to be sent: RFC
 /// 9110 sections 6.4.1, 8.6 and 9.3.2. `None` when a length is needed and nobody knows it.
-fn frame(
+pub(super) fn frame(
     method: &Method,
     status: StatusCode,
     headers: &mut HeaderMap,

@@ -117,7 +117,7 @@ async fn refuse<H: Handler>(
 }
 
 /// What the handler is told; what it tells is the handler's matter.
-fn end_of(broken: Broken) -> End {
+pub(super) fn end_of(broken: Broken) -> End {
     let (who, reason) = match broken {
         Broken::Client(error) => {
             debug!(%error, "the client did not take the whole answer");
@@ -133,7 +133,7 @@ fn end_of(broken: Broken) -> End {
     End::Broken(Fault { who, reason })
 }
 
-fn peer(stream: &Stream) -> Option<Peer> {
+pub(super) fn peer(stream: &Stream) -> Option<Peer> {
     let digest = stream.get_socket_digest()?;
     digest.peer_addr()?.as_inet().copied().map(Peer)
 }

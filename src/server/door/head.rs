@@ -9,7 +9,8 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{DoorLimits, Refusal};
+use super::DoorLimits;
+use crate::server::Refusal;
 
 /// Room for most heads: all that a silent connection costs beyond its socket.
 const ROOM: usize = 1024;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{Request, Version};
+use http::{Method, Request, Version};
 use pingora::protocols::http::v1::server::HttpSession;
 use tokio::time::timeout;
 
@@ -17,7 +17,7 @@ const MAX_BODY: usize = 64 * 1024;
 ///
 /// pingora refuses what is not HTTP, a second `Host`, an authority that differs from `Host`, and lengths that
 /// differ. It lets pass, and this does not: a request without `Host`, a length beside a transfer coding
-/// (RFC 9112 sections 3.2 and 6.3), and a target that is not text. What is illegal in a target but
+/// (RFC 9112 sections 3.2 and 6.3), a request for a tunnel, and a target that is not text. What is illegal in a target but
 /// harmless, pingora percent-encodes.
 pub(super) async fn parse(
     session: &mut HttpSession,
@@ -30,7 +30,9 @@ pub(super) async fn parse(
     let nameless = head.version != Version::HTTP_10 && !head.headers.contains_key(HOST);
     let two_lengths = head.headers.contains_key(TRANSFER_ENCODING)
         && names_field(&session.get_headers_raw_bytes(), CONTENT_LENGTH.as_str());
-    if nameless || two_lengths || !head.raw_path_is_utf8() {
+    // To a client that asks for a tunnel, any answer of 200 would be one.
+    let tunnel = head.method == Method::CONNECT;
+    if nameless || two_lengths || tunnel || !head.raw_path_is_utf8() {
         return Err(Refusal::Malformed);
     }
     let mut request = Request::from_parts(head.as_owned_parts(), ());

@@ -8,7 +8,7 @@ use std::pin::pin;
 use futures_util::FutureExt;
 
 use self::range::{Pages, TURN, send_range};
-use super::wire::Wire;
+use super::outlet::Outlet;
 use crate::mirror::{FillError, Follower, Run};
 use crate::server::{Body, Multipart, Pieces};
 
@@ -26,7 +26,7 @@ pub(super) enum Broken {
 }
 
 /// Sends all of `body`, which has exactly as many bytes as the wire expects, or fails.
-pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> {
+pub(super) async fn send(body: Body, wire: &mut impl Outlet) -> Result<(), Broken> {
     match body {
         Body::Empty => {}
         Body::Bytes(bytes) => write(&bytes, wire).await?,
@@ -50,7 +50,7 @@ pub(super) async fn send(body: Body, wire: &mut Wire<'_>) -> Result<(), Broken> 
 async fn send_parts(
     frame: &Multipart,
     pages: &impl Pages,
-    wire: &mut Wire<'_>,
+    wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     for (head, range) in frame.parts() {
         write(head.as_bytes(), wire).await?;
@@ -72,7 +72,7 @@ impl Runs for Follower {
 }
 
 /// Sends the next `length` bytes of a fill as they come.
-async fn follow(runs: &mut impl Runs, length: u64, wire: &mut Wire<'_>) -> Result<(), Broken> {
+async fn follow(runs: &mut impl Runs, length: u64, wire: &mut impl Outlet) -> Result<(), Broken> {
     let mut left = length;
     while left > 0 {
         match next(runs, wire).await? {
@@ -91,7 +91,7 @@ async fn follow(runs: &mut impl Runs, length: u64, wire: &mut Wire<'_>) -> Resul
 
 /// The next bytes of a fill. While they are waited for, nothing that the client can have stays here (the head goes
 /// with the first turn), and a client that leaves is noticed, so that its follower is let go of.
-async fn next(runs: &mut impl Runs, wire: &mut Wire<'_>) -> Result<Option<Run>, Broken> {
+async fn next(runs: &mut impl Runs, wire: &mut impl Outlet) -> Result<Option<Run>, Broken> {
     let mut next = pin!(runs.next_run(TURN));
     if let Some(run) = next.as_mut().now_or_never() {
         return run.map_err(Broken::Fill);
@@ -107,7 +107,7 @@ async fn next(runs: &mut impl Runs, wire: &mut Wire<'_>) -> Result<Option<Run>, 
 async fn follow_parts(
     frame: &Multipart,
     runs: &mut impl Runs,
-    wire: &mut Wire<'_>,
+    wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     for (head, range) in frame.parts() {
         write(head.as_bytes(), wire).await?;
@@ -125,7 +125,7 @@ async fn ended(runs: &mut impl Runs) -> Result<(), Broken> {
     }
 }
 
-async fn write(bytes: &[u8], wire: &mut Wire<'_>) -> Result<(), Broken> {
+async fn write(bytes: &[u8], wire: &mut impl Outlet) -> Result<(), Broken> {
     wire.write(bytes).await.map_err(Broken::Client)
 }
 

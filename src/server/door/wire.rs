@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::outlet::Outlet;
 use super::pace::Pace;
 use super::{DoorLimits, socket};
 
@@ -57,15 +58,29 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Counts `bytes` that were taken after a wait of `waited`.
+    fn took(&mut self, bytes: u64, waited: Duration) -> io::Result<()> {
+        self.left -= bytes;
+        *self.written += bytes;
+        if self.pace.took(bytes, waited) {
+            Ok(())
+        } else {
+            let reason = "the client takes too few bytes per second";
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+        }
+    }
+}
+
+impl Outlet for Wire<'_> {
     /// Bytes still to come.
-    pub(super) fn left(&self) -> u64 {
+    fn left(&self) -> u64 {
         self.left
     }
 
     /// Hands all of `bytes` to the connection, which may keep some of them until [`Wire::flush`].
     ///
     /// The stall allowed is for each step of progress, however small; the pace asked for is that of many steps.
-    pub(super) async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if bytes.len() as u64 > self.left {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -84,7 +99,7 @@ impl<'a> Wire<'a> {
     /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as the connection has room for
     /// now; how many. Behind what was written before, whose way it may wait for. `None` where it cannot be done: not
     /// over this connection, not with this file, not any more.
-    pub(super) async fn send_file(
+    async fn send_file(
         &mut self,
         file: BorrowedFd<'_>,
         mut at: u64,
@@ -110,22 +125,10 @@ impl<'a> Wire<'a> {
     }
 
     /// Lets nothing wait in a buffer.
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
+    async fn flush(&mut self) -> io::Result<()> {
         let began = Instant::now();
         within(self.stall, self.stream.flush()).await?;
         self.took(0, began.elapsed())
-    }
-
-    /// Counts `bytes` that were taken after a wait of `waited`.
-    fn took(&mut self, bytes: u64, waited: Duration) -> io::Result<()> {
-        self.left -= bytes;
-        *self.written += bytes;
-        if self.pace.took(bytes, waited) {
-            Ok(())
-        } else {
-            let reason = "the client takes too few bytes per second";
-            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
-        }
     }
 
     /// Ends when the client resets the connection, with the error that says so; otherwise never. For times in which
@@ -133,7 +136,7 @@ impl<'a> Wire<'a> {
     ///
     /// A client that only ends its own side may well want the rest of its answer (RFC 9112 section 9.6): that one is
     /// found out by the next bytes sent to it, and so is one that has sent too much ahead.
-    pub(super) async fn reset(&mut self) -> io::Error {
+    async fn reset(&mut self) -> io::Error {
         while self.hears && self.ahead.len() < MOST_AHEAD {
             self.ahead.reserve(ROOM);
             match self.stream.read_buf(self.ahead).await {

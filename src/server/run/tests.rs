@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{BindError, Drained, Listeners, ServeError};
 use crate::server::testkit::{Client, Script, field};
-use crate::server::{Body, DoorLimits, End, Peer};
+use crate::server::{Body, DoorLimits, End, Peer, Place};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -112,8 +112,8 @@ async fn a_port_that_is_taken_is_an_error_with_its_address() {
     let taken = listeners
         .add(local(), Arc::clone(&handler), limits)
         .unwrap();
-    let BindError { address, source } = listeners.add(taken, handler, limits).unwrap_err();
-    assert_eq!(address, taken);
+    let BindError { place, source } = listeners.add(taken, handler, limits).unwrap_err();
+    assert_eq!(place, Place::Address(taken));
     assert_eq!(source.kind(), ErrorKind::AddrInUse);
 }
 

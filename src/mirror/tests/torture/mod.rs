@@ -28,7 +28,7 @@ use crate::mirror::{
     AccessPolicy, FillPolicy, GarbagePolicy, Measures, Mirror, MirrorMetrics, Parts, TagPolicies,
     Upstream,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Contents, MemoryStore, StoreErrorKind};
 use crate::upstream::Registry;
 
@@ -191,6 +191,7 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
         registry: upstream as Arc<dyn Registry>,
         tags: TagPolicies::all(tag_policy()),
         downloads: schedule.lanes,
+        repositories: RepositoryRules::default(),
         eager_downloads: 0,
     };
     Mirror::new(Parts {

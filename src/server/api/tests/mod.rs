@@ -4,5 +4,6 @@ mod answers;
 mod blobs;
 mod listings;
 mod oracle;
+mod rules;
 mod surface;
 mod tags;

@@ -11,7 +11,7 @@ use crate::mirror::testkit::{HandClock, House, noise, origin, policy, tag_policy
 use crate::mirror::{
     AccessPolicy, GarbagePolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
 };
-use crate::oci::Digest;
+use crate::oci::{Digest, RepositoryRules};
 use crate::server::api::{ApiPolicy, RegistryApi};
 use crate::server::{
     Access, AccessParts, Body, Handler, Namespaces, RateLimited, Served, ServerMetrics,
@@ -74,6 +74,7 @@ pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<R
         registry,
         tags: TagPolicies::all(tag_policy()),
         downloads: 4,
+        repositories: RepositoryRules::default(),
         eager_downloads: 0,
     };
     let mirror = Mirror::new(Parts {
@@ -90,7 +91,7 @@ pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<R
 }
 
 /// An API over `mirror`, which knows `docker.io`, with those of its upstreams that are asked with an account.
-fn api_over(
+pub(super) fn api_over(
     mirror: Arc<Mirror>,
     rate_limited: RateLimited,
     private: Vec<Arc<str>>,

@@ -7,7 +7,7 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use super::{Broken, write};
 use crate::oci::ByteRange;
-use crate::server::door::wire::Wire;
+use crate::server::door::outlet::Outlet;
 use crate::store::Source;
 
 /// Bytes on their way at once through a buffer. Larger buffers cost more than they bring: this one stays in the
@@ -55,7 +55,7 @@ impl Pages for Source {
 pub(super) async fn send_range(
     pages: &impl Pages,
     range: ByteRange,
-    wire: &mut Wire<'_>,
+    wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     let mut buffer = Vec::new();
     let mut at = range.start;
@@ -78,7 +78,7 @@ pub(super) async fn send_range(
 async fn straight(
     pages: &impl Pages,
     left: ByteRange,
-    wire: &mut Wire<'_>,
+    wire: &mut impl Outlet,
 ) -> io::Result<(u64, usize)> {
     let most = left.len().min(TURN);
     let Some(file) = pages.file().filter(|_| most >= LITTLE) else {

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::oci::{ByteRange, Digest};
 use crate::server::DoorLimits;
+use crate::server::door::wire::Wire;
 use crate::server::testkit::{connection, parts};
 
 /// Bounds what must not take long; nothing is ordered by it.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bodies;
+mod corpus;
 mod http1;
 mod patience;
 mod sockets;

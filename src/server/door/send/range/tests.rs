@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::server::DoorLimits;
+use crate::server::door::wire::Wire;
 use crate::server::testkit::{connection, content_on_disk};
 use crate::store::Content;
 

@@ -1,0 +1,29 @@
+//! Where the bytes of a body go: the seam between what is sent and the protocol that carries it.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// One body's way to its client. It has as many bytes as were promised, and no more leave.
+pub(super) trait Outlet {
+    /// Bytes still to come.
+    fn left(&self) -> u64;
+
+    /// Hands all of `bytes` to the connection, which may keep some of them until [`Outlet::flush`].
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as there is room for now; how
+    /// many. Behind what was written before, whose way it may wait for. `None` where it cannot be done.
+    async fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        at: u64,
+        most: u64,
+    ) -> io::Result<Option<u64>>;
+
+    /// Lets nothing wait in a buffer.
+    async fn flush(&mut self) -> io::Result<()>;
+
+    /// Ends when the client wants no more, with the error that says so; otherwise never. For times in which there is
+    /// nothing to write.
+    async fn reset(&mut self) -> io::Error;
+}
