@@ -85,9 +85,14 @@ fn each_default_it_shows_is_the_default() {
     }
 }
 
+/// The examples without the one that does not go with clients served as themselves.
+fn together(text: &str) -> String {
+    text.replace("users_file = ", "# users_file = ")
+}
+
 #[test]
 fn its_examples_are_right() {
-    let config = parse(&reference(|_, line| as_example(line))).unwrap();
+    let config = parse(&together(&reference(|_, line| as_example(line)))).unwrap();
     let names: Vec<_> = config.upstreams().iter().map(|u| u.name.as_str()).collect();
     let ecr = "111122223333.dkr.ecr.eu-west-1.amazonaws.com";
     let expected = [
@@ -104,7 +109,7 @@ fn its_examples_are_right() {
 #[test]
 fn it_shows_every_key() {
     let full = reference(|_, line| as_default(line).or_else(|| as_example(line)));
-    parse(&full).unwrap();
+    parse(&together(&full)).unwrap();
     let full: Table = full.parse().unwrap();
 
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
