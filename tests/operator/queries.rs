@@ -15,39 +15,11 @@ use crate::traffic::{Asked, NOTHING_AHEAD, pulls, troubles};
 
 /// Panels that show nothing in this run, and why.
 const EMPTY: &[(&str, &str, &str)] = &[
-    (
-        "upstreams",
-        "State",
-        "needs merge: roadstead_upstream_state",
-    ),
-    (
-        "upstreams",
-        "Pulls left",
-        "needs merge: roadstead_upstream_ratelimit_remaining",
-    ),
+    ("upstreams", "Pulls left", "this registry grants no budget"),
     (
         "upstreams",
         "Pulls left, as a share",
-        "needs merge: roadstead_upstream_ratelimit_limit",
-    ),
-    ("store", "Used", "needs merge: roadstead_store_bytes"),
-    ("store", "Bytes", "needs merge: roadstead_store_bytes"),
-    ("store", "Contents", "needs merge: roadstead_store_contents"),
-    ("store", "Pinned", "needs merge: roadstead_store_bytes"),
-    (
-        "store",
-        "Evictions",
-        "needs merge: roadstead_store_evictions_total",
-    ),
-    (
-        "store",
-        "Evicted bytes",
-        "needs merge: roadstead_store_evicted_bytes_total",
-    ),
-    (
-        "store",
-        "Verified",
-        "needs merge: roadstead_store_verified_total",
+        "this registry grants no budget",
     ),
 ];
 

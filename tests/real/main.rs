@@ -19,6 +19,7 @@ mod edge;
 mod heads;
 mod herd;
 mod integrity;
+mod keeping;
 mod liars;
 mod listings;
 mod manifests;

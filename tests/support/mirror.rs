@@ -35,6 +35,7 @@ pub(crate) struct Plan {
     server: String,
     keys: String,
     tags: String,
+    store: String,
     others: String,
     offline: bool,
     data: Option<PathBuf>,
@@ -63,6 +64,7 @@ impl Plan {
             server: String::new(),
             keys: String::new(),
             tags: String::new(),
+            store: String::new(),
             others: String::new(),
             offline: false,
             data: None,
@@ -111,6 +113,18 @@ impl Plan {
     /// Its config says this of the upstream, beside its URL.
     pub(crate) fn of_upstream(mut self, lines: &str) -> Self {
         let _ = writeln!(self.keys, "{lines}");
+        self
+    }
+
+    /// It keeps so much, and no more.
+    pub(crate) fn keeping(mut self, capacity: &'static str) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Its config says this of the store, beside path and capacity.
+    pub(crate) fn of_store(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.store, "{lines}");
         self
     }
 
@@ -211,6 +225,7 @@ impl Plan {
             server,
             keys,
             tags,
+            store,
             others,
             extra,
             ..
@@ -221,7 +236,7 @@ impl Plan {
         let offline = if self.offline { "offline = true\n" } else { "" };
         let mut text = format!(
             "{general}{offline}[server]\nlisten = [\"{address}\"{places}]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
-             [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n\
+             [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n{store}\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}{extra}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",
             data.display()
@@ -333,6 +348,11 @@ impl Mirror {
     /// A GET as a client of registries sends it.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         get(self.address, target).await
+    }
+
+    /// A GET as an operator on this machine sends it.
+    pub(crate) async fn admin_get(&self, target: &str) -> Answer {
+        get(self.admin, target).await
     }
 
     /// What it says of its readiness.

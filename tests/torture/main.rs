@@ -13,6 +13,7 @@ mod black_hole;
 mod cuts;
 mod first_byte;
 mod herd;
+mod keeping;
 mod kills;
 mod nginx;
 mod ranges;
