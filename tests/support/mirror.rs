@@ -350,6 +350,20 @@ impl Mirror {
         get(self.address, target).await
     }
 
+    /// Bytes that content, downloads in progress and what they were promised take together, all at one instant.
+    pub(crate) async fn taken(&self) -> u64 {
+        let page = get(self.admin, "/metrics").await.text();
+        let kinds = ["content", "fills", "reserved"];
+        let bytes = kinds.map(|kind| sum(&page, "roadstead_store_bytes", &[("kind", kind)]));
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bytes, and few"
+        )]
+        let bytes = bytes.iter().sum::<f64>() as u64;
+        bytes
+    }
+
     /// A GET as an operator on this machine sends it.
     pub(crate) async fn admin_get(&self, target: &str) -> Answer {
         get(self.admin, target).await
