@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::access::{Asker, Fingerprint, Proof};
 use super::freshness::{Freshness, freshness};
+use super::referrers::is_offline;
 use super::resolve::{PATIENCE, is_missing, stands_in, without_waiting};
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{Referrers, Repository, RepositoryRules, TagList};
@@ -95,10 +96,25 @@ impl Mirror {
                 let outcome = if began { Outcome::Miss } else { Outcome::Join };
                 Ok(self.page_of(kept, outcome))
             }
-            Err(error) => stands_in(&error, judged)
-                .and_then(|why| stale(Outcome::Stale(why)))
-                .ok_or(error),
+            Err(error) => {
+                match stands_in(&error, judged).and_then(|why| stale(Outcome::Stale(why))) {
+                    Some(answer) => Ok(answer),
+                    None if is_offline(&error) => self.list_known(page).await?.ok_or(error),
+                    None => Err(error),
+                }
+            }
         }
+    }
+
+    async fn list_known(
+        self: &Arc<Self>,
+        page: Page,
+    ) -> Result<Option<Answer<ListBody>>, MirrorError> {
+        let mirror = Arc::clone(self);
+        let known = tokio::task::spawn_blocking(move || {
+            mirror.known(&page.upstream, &page.listing, page.query.as_deref())
+        });
+        known.await.unwrap_or(Err(MirrorError::Abandoned))
     }
 
     /// The way to ask for a list that all who are admitted share, and in whose name; `None` where there is no such admission: what a

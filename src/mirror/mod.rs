@@ -17,6 +17,7 @@
 //! | `absent` | what upstream said it does not have |
 //! | `tend` | what the store needs from time to time |
 //! | `listings` | tags and catalog, page by page |
+//! | `known` | what the records know of them, offline |
 //! | `referrers` | what refers to a digest, or the fallback tag |
 //! | `overview` | what the operator is shown of the work |
 //! | `keeping` | what the operator does with what is kept |
@@ -37,6 +38,7 @@ mod fills;
 mod flight;
 mod freshness;
 mod keeping;
+mod known;
 mod listings;
 mod manifests;
 mod metrics;

@@ -176,3 +176,39 @@ async fn item_57_an_outage_never_makes_referrers_or_signatures_absent() {
     assert_eq!(answer.value.bytes, index(&["sig"]));
     assert_eq!(answer.outcome, Outcome::Stale("offline"));
 }
+
+#[tokio::test]
+async fn offline_a_list_is_what_the_records_know_page_by_page() {
+    let house = house();
+    for tag in ["1", "2", "3"] {
+        house.upstream.tag(tag, manifest(tag.as_bytes()).as_bytes());
+        let reference = tag.parse().unwrap();
+        let a = origin("a");
+        let pulled = house
+            .mirror
+            .manifest(&Asker::Mirror, &a, &reference, crate::oci::Accepts::MODERN)
+            .await;
+        pulled.unwrap();
+    }
+    house.settle().await;
+    house.upstream.breaks(ErrorKind::Offline);
+    let docker_io = Arc::from("docker.io");
+    let page = |listing, query: &str| {
+        let (mirror, upstream, query) = (&house.mirror, &docker_io, Some(query.to_owned()));
+        async move {
+            let page = mirror.list(&Asker::Mirror, upstream, listing, query).await;
+            let page = page.unwrap().value;
+            (String::from_utf8(page.bytes.to_vec()).unwrap(), page.next)
+        }
+    };
+    let (first, next) = page(tags(), "n=2").await;
+    assert_eq!(first, r#"{"name":"a","tags":["1","2"]}"#);
+    let (second, next) = page(tags(), &next.unwrap()).await;
+    assert_eq!(second, r#"{"name":"a","tags":["3"]}"#);
+    assert_eq!(next, None);
+    let (all, _) = page(Listing::Catalog, "n=5").await;
+    assert_eq!(all, r#"{"repositories":["a"]}"#);
+    // Of what nothing is known nothing is said.
+    let other = Listing::Tags("b".parse().unwrap());
+    assert!(list(&house, other).await.is_err());
+}
