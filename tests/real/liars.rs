@@ -110,7 +110,7 @@ async fn a_body_without_a_length_is_right_or_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn item_13_a_body_that_is_encoded_although_nobody_asked_is_an_error() {
+async fn incident_15_item_13_a_body_that_is_encoded_although_nobody_asked_is_an_error() {
     let got = ask("gzip", None, |_, bytes| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(bytes).unwrap();

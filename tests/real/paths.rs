@@ -92,7 +92,7 @@ async fn item_05_09_15_paths_that_mean_nothing_or_two_things_stop_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn item_15_writing_is_refused_with_a_reason() {
+async fn incident_03_07_item_15_writing_is_refused_with_a_reason() {
     let (upstream, mirror) = Upstream::mirrored().await;
     let blob = format!("/v2/library/a/blobs/sha256:{ZEROS}");
     for (method, target) in [

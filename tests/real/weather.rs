@@ -199,7 +199,7 @@ async fn containerd_pulls_cached_tags_in_every_weather() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_upstreams_with_the_same_names_are_never_mixed_under_load() {
+async fn incident_09_two_upstreams_with_the_same_names_are_never_mixed_under_load() {
     let hub = Upstream::start(Access::Open).await;
     let other = Registry::start(Access::Open).await;
     let tap = Tap::before(other.address());

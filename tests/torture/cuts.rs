@@ -60,7 +60,7 @@ async fn pull(upstream: &Upstream, mirror: &Mirror, blob: &Blob, mut dice: Dice)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cuts_at_any_byte_are_only_pauses() {
+async fn incident_08_cuts_at_any_byte_are_only_pauses() {
     let _alone = alone().await;
     let (rounds, size) = scale((100, 64 * MIB), (5, 8 * MIB));
     let mut dice = Dice::thrown_for("cuts");

@@ -160,7 +160,7 @@ fn the_type_comes_from_the_body_then_the_header_then_the_structure() {
 }
 
 #[test]
-fn type_confusion_is_refused() {
+fn incident_12_type_confusion_is_refused() {
     for (body, claim) in [
         (index(), MediaType::OCI_MANIFEST),
         (index(), MediaType::DOCKER_MANIFEST),

@@ -217,7 +217,7 @@ async fn the_silence_of_a_redirect_target_and_of_its_realm_is_not_the_upstreams(
 }
 
 #[tokio::test]
-async fn item_78_pages_in_html_say_that_the_upstream_is_out() {
+async fn incident_17_item_78_pages_in_html_say_that_the_upstream_is_out() {
     let portal = |_: &Request| Reply::ok("<html>").header("Content-Type", "text/html");
     let (server, is_well) = ailing(portal).await;
     let registry = registry(&server);

@@ -73,7 +73,7 @@ async fn item_52_53_three_pages_can_be_walked_under_every_address() {
 }
 
 #[tokio::test]
-async fn item_51_the_size_of_a_page_is_checked_and_bounded_here() {
+async fn incident_04_item_51_the_size_of_a_page_is_checked_and_bounded_here() {
     let oracle = Arc::new(Oracle::listing(|_, _| Ok(tags(&["1"], None))));
     let api = api_of(Arc::clone(&oracle) as _, RateLimited::Unavailable);
     for list in ["/v2/a/tags/list", "/v2/_catalog"] {
