@@ -28,7 +28,7 @@ pub(super) struct Totals {
     pub(super) hit_rate: Option<f64>,
     /// Bytes sent to clients.
     pub(super) served_bytes: u64,
-    /// Those of them that needed no transfer of their own: of hits and joins.
+    /// By so many more were served than fetched.
     pub(super) saved_bytes: u64,
     /// The share of the bytes saved among the bytes served; `None` before the first.
     pub(super) byte_hit_rate: Option<f64>,
@@ -54,7 +54,9 @@ impl Gathered {
         let joins = requests(&["join"]);
         let misses = requests(&["miss", "bypass"]);
         let served_bytes = served(&[]);
-        let saved_bytes = served(&["hit", "revalidated", "stale", "join"]);
+        let fetched_bytes = self.sum("roadstead_upstream_received_bytes_total", of);
+        // Not by outcome: whoever joins a download that was begun ahead saves nothing.
+        let saved_bytes = served_bytes.saturating_sub(fetched_bytes);
         Totals {
             requests: requests(&[]),
             hits,
@@ -66,7 +68,7 @@ impl Gathered {
             served_bytes,
             saved_bytes,
             byte_hit_rate: share(saved_bytes, served_bytes),
-            fetched_bytes: self.sum("roadstead_upstream_received_bytes_total", of),
+            fetched_bytes,
             upstream_requests: self.sum("roadstead_upstream_requests_total", of),
         }
     }
@@ -161,11 +163,11 @@ mod tests {
         );
         assert_eq!((all.stale, all.errors), (1, 3));
         assert_eq!(all.hit_rate, Some(0.7));
-        assert_eq!((all.served_bytes, all.saved_bytes), (13, 8));
+        assert_eq!((all.served_bytes, all.saved_bytes), (13, 6));
         assert_eq!(all.fetched_bytes, 7);
         let of_b = gathered.totals(Some("b"));
         assert_eq!((of_b.requests, of_b.fetched_bytes), (1, 2));
-        assert_eq!(of_b.byte_hit_rate, Some(1.0));
+        assert_eq!(of_b.byte_hit_rate, Some(0.0));
         assert_eq!(gathered.totals(Some("c")), Totals::default());
     }
 

@@ -87,7 +87,9 @@ impl AdminClient {
 
     /// Waits.
     pub(super) fn pause(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        // Made within the runtime: a timer belongs to one.
+        self.runtime
+            .block_on(async move { tokio::time::sleep(time).await });
     }
 
     /// Looks at something.

@@ -157,7 +157,7 @@ fn of_upstream(why: &UpstreamError, asked: Asked, rate_limited: RateLimited) -> 
     match why.kind() {
         ErrorKind::NotFound { code } => coded(asked.absent(code.as_deref()), &message),
         ErrorKind::AssumedOffline { retry_after } => {
-            let mut response = unavailable(StatusCode::BAD_GATEWAY);
+            let mut response = unavailable(StatusCode::SERVICE_UNAVAILABLE);
             let seconds = retry_after.as_secs() + 1;
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             response

@@ -89,6 +89,12 @@ pub(super) fn run(args: &ExportArgs) -> Result<bool, Failure> {
         )),
         error => failure(error.to_string()),
     })?;
+    if chosen.images.is_empty() {
+        let place = config.store().path.display();
+        return Err(failure(format!(
+            "nothing of what was asked for is kept in {place}"
+        )));
+    }
     let files = written(args, &chosen, &store)?;
     for lacking in &chosen.lacking {
         println!("left out: {lacking}");
