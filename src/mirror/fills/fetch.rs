@@ -4,6 +4,7 @@ mod answer;
 mod batch;
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -27,8 +28,11 @@ use crate::upstream::{BlobBody, UpstreamError};
 /// What comes first may come in one large piece, but is handed out in a small one.
 const FIRST_PIECE: usize = 16 * 1024;
 
-/// Followers are told of small pieces together, after this time at the latest.
-const TOLD_EVERY: Duration = Duration::from_millis(2);
+/// Followers are told of small pieces together: at the latest after this part of the time that the download has
+/// taken, within these bounds. Each telling wakes them all.
+const TOLD_PART: u32 = 64;
+const TOLD_AT_MOST_EVERY: Duration = Duration::from_millis(2);
+const TOLD_AT_LEAST_EVERY: Duration = Duration::from_millis(8);
 
 /// A piece of a body, or why there is none.
 type Piece = Result<Bytes, UpstreamError>;
@@ -191,6 +195,8 @@ impl Fetch {
                 self.take(at, chunk.split_to(FIRST_PIECE), reach)?;
                 at += FIRST_PIECE as u64;
                 self.publish()?;
+                // On a busy machine whoever sends it would wait until this thread has used up its time.
+                thread::yield_now();
             }
             let length = chunk.len() as u64;
             let room = self.take(at, chunk, reach)?;
@@ -212,7 +218,9 @@ impl Fetch {
             return Ok(ready);
         }
         if let Some(told) = self.told.filter(|_| self.untold() > 0) {
-            let soon = timeout_at(told + TOLD_EVERY, body.stream.next());
+            let part = told.duration_since(self.fill.began()) / TOLD_PART;
+            let pause = part.clamp(TOLD_AT_MOST_EVERY, TOLD_AT_LEAST_EVERY);
+            let soon = timeout_at(told + pause, body.stream.next());
             if let Ok(next) = soon.await {
                 return Ok(next);
             }

@@ -48,7 +48,7 @@ impl Default for Measures {
             near: MIB,
             near_at_first: 32 * MIB,
             read_over: 256 * KIB,
-            publish_every: 256 * KIB,
+            publish_every: 512 * KIB,
             hash_behind: 4 * MIB,
             noted_part: 32,
             noted_at_least: MIB,

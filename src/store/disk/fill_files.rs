@@ -97,14 +97,25 @@ impl FillFiles {
 
     /// A new, empty file for the bytes, in place of all that was here.
     pub(super) fn create(&self) -> Result<File, StoreError> {
-        make_parent(&self.part)?;
-        // Never truncate: a reader of a dropped fill may still hold the old file open.
-        self.remove()?;
+        self.remove_notes()?;
         let mut options = File::options();
         let options = options.read(true).write(true).create_new(true);
-        options
-            .open(&self.part)
-            .map_err(|error| StoreError::io("create", self.part.display(), &error))
+        // A client waits for this: it is tried first as it nearly always is.
+        let made = options.open(&self.part).or_else(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound => make_parent(&self.part),
+                // Never truncate: a reader of a dropped fill may still hold the old file open.
+                io::ErrorKind::AlreadyExists => remove(&self.part),
+                _ => return Err(self.not_made(&error)),
+            }?;
+            let again = options.open(&self.part);
+            again.map_err(|error| self.not_made(&error))
+        });
+        made
+    }
+
+    fn not_made(&self, error: &io::Error) -> StoreError {
+        StoreError::io("create", self.part.display(), error)
     }
 
     /// Notes what was written in `boot`.
