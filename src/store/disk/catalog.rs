@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use redb::{DatabaseError, Error, ReadableDatabase, TableDefinition, TableError};
 
 use super::database::Reopening;
@@ -21,10 +22,17 @@ const PUBLIC: TableDefinition<'_, &str, ()> = TableDefinition::new("public-v1");
 /// How many known links are kept in memory, so that a hit asks no table (about 200 bytes each).
 const LINKS_IN_MEMORY: u64 = 100_000;
 
+/// The same for records (about 400 bytes each): a tag that is asked for is written anew once per `ttl`.
+const RECORDS_IN_MEMORY: u64 = 20_000;
+
 pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
     /// Links known to be in the table: only positive answers, so it can never be stale.
     known: Cache<String, ()>,
+    /// Records as they were last written. Filled by writers only, one after the other (`writing`): one who reads could
+    /// be overtaken between the table and here.
+    fresh: Cache<String, Record>,
+    writing: Mutex<()>,
 }
 
 impl DiskCatalog {
@@ -58,11 +66,16 @@ impl DiskCatalog {
         Ok(Self {
             database,
             known: Cache::new(LINKS_IN_MEMORY),
+            fresh: Cache::new(RECORDS_IN_MEMORY),
+            writing: Mutex::default(),
         })
     }
 
     pub(super) fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         let key = record_key(key);
+        if let Some(record) = self.fresh.get(&key) {
+            return Ok(Some(record));
+        }
         let found = self.database.run(|database| {
             let table = match database.begin_read()?.open_table(RECORDS) {
                 Ok(table) => table,
@@ -78,20 +91,28 @@ impl DiskCatalog {
 
     pub(super) fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
         let value = serde_json::to_vec(record).map_err(|error| failed("write", &error))?;
+        let key = record_key(key);
+        let _writing = self.writing.lock();
         self.change(|write| {
             let mut table = write.open_table(RECORDS)?;
-            table.insert(record_key(key).as_str(), value.as_slice())?;
+            table.insert(key.as_str(), value.as_slice())?;
             Ok(())
-        })
+        })?;
+        // Only after the commit: memory must not know more than the disk.
+        self.fresh.insert(key, record.clone());
+        Ok(())
     }
 
     pub(super) fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.change(|write| {
-            write
-                .open_table(RECORDS)?
-                .remove(record_key(key).as_str())?;
+        let key = record_key(key);
+        let _writing = self.writing.lock();
+        let forgotten = self.change(|write| {
+            write.open_table(RECORDS)?.remove(key.as_str())?;
             Ok(())
-        })
+        });
+        // Also when that failed: it is the disk's word then.
+        self.fresh.invalidate(&key);
+        forgotten
     }
 
     pub(super) fn linked(&self, link: &Link) -> Result<bool, StoreError> {
