@@ -40,6 +40,7 @@ pub(super) fn upstreams(
             tags: tag_policies(&upstream.tags),
             downloads: upstream.downloads.max,
             eager_downloads: upstream.downloads.eager,
+            connections_per_blob: upstream.downloads.per_blob,
         };
         Ok((Arc::from(name), made))
     });

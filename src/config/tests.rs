@@ -65,7 +65,14 @@ fn a_minimal_config_gets_the_defaults() {
     assert!(hub.hosts.is_empty() && hub.tags.rules.is_empty());
     assert_eq!(hub.rate_reserve, 10);
     assert_eq!(config.server().rate_limited, RateLimited::Unavailable);
-    assert_eq!(hub.downloads, Downloads { max: 16, eager: 2 });
+    assert_eq!(
+        hub.downloads,
+        Downloads {
+            max: 16,
+            eager: 2,
+            per_blob: 3
+        }
+    );
     let fills = config.fills();
     assert_eq!(fills.on_leave, OnLeave::Finish);
     assert_eq!(fills.max_age, Duration::from_hours(7 * 24));

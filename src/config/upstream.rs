@@ -63,7 +63,7 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// `max_downloads`, `eager` and `eager_downloads` of `[upstreams.NAME]`
+/// `max_downloads`, `eager`, `eager_downloads` and `connections_per_blob` of `[upstreams.NAME]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Downloads {
     /// Connections that may download blobs at once; at least 1.
@@ -71,6 +71,8 @@ pub struct Downloads {
     /// How many of them may download a manifest's blobs ahead of the client; not more than `max`. 0
     /// if nothing is (`eager = false`).
     pub eager: usize,
+    /// How many of them may bring one blob, when each by itself is slow; 1 to 4, and not more than `max`.
+    pub per_blob: usize,
 }
 
 /// The aliases an upstream has by nature, by its name: Docker Hub is addressed by three names (its
@@ -165,9 +167,11 @@ fn read_timeouts(section: &mut Section<'_>) -> Result<Timeouts, Reported> {
 
 fn read_downloads(section: &mut Section<'_>) -> Result<Downloads, Reported> {
     const EAGER: usize = 2;
+    const MOST_PER_BLOB: usize = 4;
     let max = section.or("max_downloads", NonZeroUsize::MIN.saturating_add(15));
     let is_eager = section.or("eager", true);
     let eager = section.optional::<NonZeroUsize>("eager_downloads");
+    let per_blob = section.or("connections_per_blob", NonZeroUsize::MIN.saturating_add(2));
 
     let (max, is_eager, eager) = (max?.get(), is_eager?, eager?.map(NonZeroUsize::get));
     let eager = match eager {
@@ -181,7 +185,17 @@ fn read_downloads(section: &mut Section<'_>) -> Result<Downloads, Reported> {
         None if !is_eager => 0,
         eager => eager.unwrap_or(EAGER).min(max),
     };
-    Ok(Downloads { max, eager })
+    let per_blob = per_blob?.get();
+    if per_blob > MOST_PER_BLOB {
+        let reason = format!("is more than {MOST_PER_BLOB}");
+        return Err(section.refuse("connections_per_blob", &reason));
+    }
+    let per_blob = per_blob.min(max);
+    Ok(Downloads {
+        max,
+        eager,
+        per_blob,
+    })
 }
 
 fn built_in_aliases(name: &UpstreamName) -> impl Iterator<Item = UpstreamName> {

@@ -15,6 +15,8 @@ pub struct MirrorMetrics {
     joins: IntCounterVec,
     /// `roadstead_fill_resumes_total`: downloads that broke off and went on.
     pub(super) resumes: IntCounter,
+    /// `roadstead_fill_splits_total`: downloads that went on over one connection more.
+    pub(super) splits: IntCounter,
     /// `roadstead_mismatches_total`: blobs and manifests that came with wrong bytes, by upstream.
     pub(super) mismatches: IntCounterVec,
     /// `roadstead_lanes`: connections that may download at once, by upstream.
@@ -94,6 +96,10 @@ impl MirrorMetrics {
                 "roadstead_fill_resumes_total",
                 "Downloads from upstream that broke off and went on from where they stood.",
             )?,
+            splits: IntCounter::new(
+                "roadstead_fill_splits_total",
+                "Times that a slow download went on over one connection more.",
+            )?,
             mismatches: counters(
                 "roadstead_mismatches_total",
                 "Downloads whose bytes did not have the digest they were asked by.",
@@ -115,6 +121,7 @@ impl MirrorMetrics {
         registry.register(Box::new(metrics.fills_in_flight.clone()))?;
         registry.register(Box::new(metrics.followers.clone()))?;
         registry.register(Box::new(metrics.resumes.clone()))?;
+        registry.register(Box::new(metrics.splits.clone()))?;
         Ok(metrics)
     }
 

@@ -129,6 +129,8 @@ pub struct Upstream {
     pub downloads: usize,
     /// How many of them may run ahead of the clients, after a manifest was brought; 0 for none.
     pub eager_downloads: usize,
+    /// How many of them may bring one blob, when each is slow; 1 for never more than it takes.
+    pub connections_per_blob: usize,
 }
 
 /// What a [`Mirror`] is made of. The composition root fills it in.
@@ -170,7 +172,12 @@ impl Way {
             registry: upstream.registry,
             repositories: upstream.repositories,
             tags: upstream.tags,
-            lanes: Arc::new(Lanes::new(upstream.downloads, ahead, gauges)),
+            lanes: Arc::new(Lanes::new(
+                upstream.downloads,
+                ahead,
+                upstream.connections_per_blob,
+                gauges,
+            )),
             ahead,
             eager: upstream.eager_downloads > 0,
         }

@@ -205,11 +205,16 @@ impl Registry for Scripted {
         if let Some(most) = script.falls_short.filter(|_| part.is_some()) {
             range.end = range.end.min(range.start + most);
         }
+        let sends_parts = script.knows_ranges;
         let steps = stream::iter(script.within(range)).then(|step| async move {
             match step {
                 Step::Send(bytes) => Ok(bytes),
                 Step::Gate(gate) => {
                     gate.acquire().await.unwrap().forget();
+                    Ok(Bytes::new())
+                }
+                Step::Pause(pause) => {
+                    tokio::time::sleep(pause).await;
                     Ok(Bytes::new())
                 }
                 Step::Fail(kind) => Err(UpstreamError::new(kind, "scripted")),
@@ -220,6 +225,7 @@ impl Registry for Scripted {
             offset: range.start,
             end: size.map(|_| range.end),
             size: told,
+            sends_parts,
             stream: steps.boxed(),
         })
     }

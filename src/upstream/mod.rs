@@ -100,6 +100,9 @@ pub struct BlobBody {
     pub end: Option<u64>,
     /// Total size of the blob in bytes (not of this stream), where the upstream told it.
     pub size: Option<u64>,
+    /// Upstream sends parts where parts are asked for: this is one, or it says so (`Accept-Ranges: bytes`, RFC 9110
+    /// section 14.3).
+    pub sends_parts: bool,
     /// The bytes in order. Where `end` is known, an end of the stream without an error is at `end`:
     /// too few bytes are an error of kind [`Cut`](ErrorKind::Cut), too many one of kind
     /// [`Protocol`](ErrorKind::Protocol), and no byte from behind `end` is given out. Where it is not

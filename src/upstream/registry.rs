@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
+use http::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, LINK};
 use http::{HeaderName, HeaderValue, Method};
 use url::Url;
 
@@ -220,6 +220,8 @@ impl Registry for HttpRegistry {
                 offset: extent.offset,
                 end: extent.end,
                 size: extent.size,
+                sends_parts: answer.status() == 206
+                    || answer.header(&ACCEPT_RANGES) == Some("bytes"),
                 stream: answer.stream(extent.length()),
             }),
             Reading::Unsatisfiable { size } => {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::task::yield_now;
 
 use super::error::FillError;
-use super::fetch::ending_of;
 use super::fetcher::settle;
 use super::fill::Fill;
 use super::read::read;
+use super::state::Ending;
 use super::work::SharedWork;
 use crate::oci::Verifier;
 use crate::store::Source;
@@ -31,7 +31,7 @@ pub(super) fn task(
     Some(async move {
         let mut behind = behind;
         if let Err(error) = behind.catch_up().await {
-            behind.fill.end(ending_of(error, None));
+            behind.fill.end(Ending::of(error, None));
         }
         behind.done = true;
     })

@@ -2,10 +2,10 @@
 
 mod answer;
 mod batch;
+mod telling;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
@@ -28,22 +28,27 @@ use crate::upstream::{BlobBody, UpstreamError};
 /// What comes first may come in one large piece, but is handed out in a small one.
 const FIRST_PIECE: usize = 16 * 1024;
 
-/// Followers are told of small pieces together: at the latest after this part of the time that the download has
-/// taken, within these bounds. Each telling wakes them all.
-const TOLD_PART: u32 = 64;
-const TOLD_AT_MOST_EVERY: Duration = Duration::from_millis(2);
-const TOLD_AT_LEAST_EVERY: Duration = Duration::from_millis(8);
-
 /// A piece of a body, or why there is none.
 type Piece = Result<Bytes, UpstreamError>;
+
+/// What a fetch is begun for.
+#[derive(Clone, Copy)]
+pub(super) enum Task {
+    /// To learn the size, by asking for this part (none: all).
+    Open(Option<RangeSpec>),
+    /// To bring a stretch.
+    Bring(ByteRange),
+    /// To bring a stretch that another one would come to, later. Trouble is then no reason to wait for anything, and
+    /// ends nothing but the help.
+    Help(ByteRange),
+}
 
 /// One fetch. Dropped without an end, it gives its stretch and the hash back and lets the fill go on without it.
 pub(super) struct Fetch {
     fill: Arc<Fill>,
     work: SharedWork,
     id: FetchId,
-    /// What is asked for first, before the size is known (none: all).
-    part: Option<RangeSpec>,
+    task: Task,
     /// Where the next byte goes, and where the stretch ends; unknown to the first fetch until it is answered.
     stretch: Option<ByteRange>,
     /// What came before there and is not written yet.
@@ -64,13 +69,12 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// Begins the fetch that `id` was claimed for: of `stretch`, or of what tells the size.
-    pub(super) fn begin(
-        fill: &Arc<Fill>,
-        id: FetchId,
-        stretch: Option<ByteRange>,
-        part: Option<RangeSpec>,
-    ) {
+    /// Begins the fetch that `id` was claimed for.
+    pub(super) fn begin(fill: &Arc<Fill>, id: FetchId, task: Task) {
+        let stretch = match task {
+            Task::Open(_) => None,
+            Task::Bring(stretch) | Task::Help(stretch) => Some(stretch),
+        };
         let Some(work) = fill.work() else {
             return fill.quietly(|state| state.ground.release(id));
         };
@@ -78,7 +82,7 @@ impl Fetch {
             fill: Arc::clone(fill),
             work,
             id,
-            part,
+            task,
             stretch,
             published: stretch.map_or(0, |it| it.start),
             batch: Batch::default(),
@@ -100,10 +104,21 @@ impl Fetch {
             brought = self.bring() => brought,
         };
         if let Err(error) = brought {
+            if self.helps() && !matches!(error, FillError::Store(_)) {
+                let digest = self.fill.digest();
+                tracing::debug!(%digest, %error, "a connection more is no help");
+                self.fill.quietly(|state| state.ground.splits_no_more());
+                self.ended = true;
+                return;
+            }
             let hashed = self.carried.clone().or_else(|| self.work.hash_so_far());
-            self.fill.end(ending_of(error, hashed));
+            self.fill.end(Ending::of(error, hashed));
         }
         self.ended = true;
+    }
+
+    fn helps(&self) -> bool {
+        matches!(self.task, Task::Help(_))
     }
 
     fn fetcher(&self) -> &Fetcher {
@@ -125,7 +140,8 @@ impl Fetch {
             self.publish()?;
             let (at, brought) = (self.stretch.map(|it| it.start), self.written - before);
             let confirmed = self.fill.state().borrow().confirmed;
-            let Some(pause) = patience.pause(&error, brought, confirmed) else {
+            let pause = patience.pause(&error, brought, confirmed);
+            let Some(pause) = pause.filter(|_| !self.helps()) else {
                 return Err(error);
             };
             self.broken_off = true;
@@ -203,6 +219,7 @@ impl Fetch {
             at += length;
             if self.untold() >= self.measures().publish_every {
                 self.publish()?;
+                self.split();
             }
             if !room {
                 // The end of the stream, if this was it, must be seen, or the connection is not used again.
@@ -218,15 +235,26 @@ impl Fetch {
             return Ok(ready);
         }
         if let Some(told) = self.told.filter(|_| self.untold() > 0) {
-            let part = told.duration_since(self.fill.began()) / TOLD_PART;
-            let pause = part.clamp(TOLD_AT_MOST_EVERY, TOLD_AT_LEAST_EVERY);
-            let soon = timeout_at(told + pause, body.stream.next());
+            let due = told + telling::pause(told.duration_since(self.fill.began()));
+            let soon = timeout_at(due, body.stream.next());
             if let Ok(next) = soon.await {
                 return Ok(next);
             }
         }
         self.publish()?;
+        self.split();
         Ok(body.stream.next().await)
+    }
+
+    /// Begins one more fetch beside this, where that would bring all of it sooner.
+    fn split(&self) {
+        let most = self.fetcher().lanes.for_one_blob();
+        if most > 1
+            && let Some(next) = self.fill.split(most)
+        {
+            self.fetcher().fills.metrics.splits.inc();
+            carry_out(&self.fill, next);
+        }
     }
 
     /// Takes in what of `chunk`, which stands at `at`, lies in our stretch; goes on in the next hole where the
@@ -364,16 +392,5 @@ impl Drop for Fetch {
             self.fill.lost_one();
         }
         settle(&self.fill);
-    }
-}
-
-/// How a fill ends for this reason: trouble of the store ends the keeping and not the download.
-pub(super) fn ending_of(error: FillError, hashed: Option<Verifier>) -> Ending {
-    match error {
-        FillError::Store(error) => Ending::Past {
-            error,
-            hashed: hashed.map(Box::new),
-        },
-        error => Ending::Failed(error),
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::catch_up;
 use super::error::FillError;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Task};
 use super::fill::{Fill, Next};
 use super::lanes::Lanes;
 use super::seat::Seat;
@@ -91,6 +91,7 @@ impl Fetcher {
             offset: 0,
             end: size,
             size,
+            sends_parts: false,
             stream: stream::iter([Ok(bytes)]).boxed(),
         })
     }
@@ -196,8 +197,9 @@ pub(super) fn carry_out(fill: &Arc<Fill>, next: Next) {
     let runtime = &fill.fetcher().fills.runtime;
     match next {
         Next::Nothing => {}
-        Next::Open(id, first) => Fetch::begin(fill, id, None, first),
-        Next::Fetch(id, stretch) => Fetch::begin(fill, id, Some(stretch), None),
+        Next::Open(id, first) => Fetch::begin(fill, id, Task::Open(first)),
+        Next::Fetch(id, stretch) => Fetch::begin(fill, id, Task::Bring(stretch)),
+        Next::Split(id, stretch) => Fetch::begin(fill, id, Task::Help(stretch)),
         Next::Hash(verifier) => {
             if let Some(task) = catch_up::task(fill, verifier) {
                 runtime.spawn(task);

@@ -36,6 +36,8 @@ pub(super) enum Next {
     Open(FetchId, Option<RangeSpec>),
     /// Bring a stretch.
     Fetch(FetchId, ByteRange),
+    /// Bring a stretch over a connection more, which may fail.
+    Split(FetchId, ByteRange),
     /// Hash what came out of order.
     Hash(Verifier),
     /// Everything is here: compare the digest.
@@ -241,6 +243,17 @@ impl Fill {
             let wanted = Wanted { first, then, whole };
             let (id, stretch) = state.ground.claim(wanted, now)?;
             Some(Next::Fetch(id, stretch))
+        })
+    }
+
+    /// The fetch to begin when one connection more (`most` in all) would bring it sooner to those who wait for all of
+    /// it.
+    pub(super) fn split(&self, most: usize) -> Option<Next> {
+        let now = Instant::now();
+        self.quietly(|state| {
+            let waits = state.wanted && state.seats > 0 && matches!(state.phase, Phase::Open);
+            let (id, far) = waits.then(|| state.ground.split(now, most))??;
+            Some(Next::Split(id, far))
         })
     }
 

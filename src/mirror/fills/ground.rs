@@ -3,10 +3,13 @@
 //! Each fetch holds a [`Claim`], a stretch in which nobody else writes; claims overlap neither each other nor what is
 //! present. So no byte is fetched twice by plan, and none is written twice at all: what was hashed stays as it was.
 
+mod split;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::split::Pace;
 use super::measures::Measures;
 use crate::oci::{ByteRange, RangeSet, RangeSpec};
 
@@ -69,6 +72,7 @@ pub(super) struct Ground {
     sequential: bool,
     /// Nobody follows any more: nothing is brought beyond what is nearly here.
     halted: bool,
+    pace: Pace,
     last: u64,
 }
 
@@ -82,6 +86,7 @@ impl Ground {
             opening: None,
             sequential: false,
             halted: false,
+            pace: Pace::default(),
             last: 0,
         }
     }

@@ -10,6 +10,8 @@ use crate::mirror::metrics::{InGauge, LaneGauges};
 pub(in crate::mirror) struct Lanes {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
+    /// Lanes that one download may have.
+    for_one: usize,
     gauges: LaneGauges,
 }
 
@@ -21,14 +23,27 @@ pub(super) struct Lane {
 }
 
 impl Lanes {
-    /// `all` lanes, of which at most `ahead` are for downloads that no client waits for, told of in `gauges`.
-    pub(in crate::mirror) fn new(all: usize, ahead: usize, gauges: LaneGauges) -> Self {
+    /// `all` lanes, of which at most `ahead` are for downloads that no client waits for, told of in `gauges`; one
+    /// download may have `for_one` of them.
+    pub(in crate::mirror) fn new(
+        all: usize,
+        ahead: usize,
+        for_one: usize,
+        gauges: LaneGauges,
+    ) -> Self {
         let lanes = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
         Self {
             all: lanes(all),
             ahead: lanes(ahead),
+            for_one,
             gauges,
         }
+    }
+
+    /// How many lanes one download may have in all; none while there is no lane free, or others wait for one.
+    pub(super) fn for_one_blob(&self) -> usize {
+        let free = self.all.available_permits() > 0 && self.gauges.waiting.get() == 0;
+        if free { self.for_one } else { 0 }
     }
 
     /// Waits for a lane; in the order of asking, but behind those with clients until `joined` tells that a client
@@ -66,7 +81,7 @@ mod tests {
             busy: gauge(),
             waiting: gauge(),
         };
-        Lanes::new(all, ahead, gauges)
+        Lanes::new(all, ahead, 3, gauges)
     }
 
     #[tokio::test]
@@ -84,6 +99,21 @@ mod tests {
         assert_eq!(told(), (1, 0));
         drop(second);
         assert_eq!(told(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_download_gets_more_lanes_only_while_nobody_else_wants_them() {
+        let lanes = lanes(2, 1);
+        let first = lanes.lane(ready(())).await;
+        assert_eq!(lanes.for_one_blob(), 3);
+        let second = lanes.lane(ready(())).await;
+        assert_eq!(lanes.for_one_blob(), 0);
+        let mut third = Box::pin(lanes.lane(ready(())));
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(first);
+        assert_eq!(lanes.for_one_blob(), 0, "the third waits for it");
+        drop((second, third));
+        assert_eq!(lanes.for_one_blob(), 3);
     }
 
     #[tokio::test]

@@ -38,6 +38,19 @@ pub(super) enum Ending {
     },
 }
 
+impl Ending {
+    /// How a fill ends for this reason: trouble of the store ends the keeping and not the download.
+    pub(super) fn of(error: FillError, hashed: Option<Verifier>) -> Self {
+        match error {
+            FillError::Store(error) => Self::Past {
+                error,
+                hashed: hashed.map(Box::new),
+            },
+            error => Self::Failed(error),
+        }
+    }
+}
+
 /// One follower's place in the line for fetches.
 struct Want {
     ranges: Arc<[ByteRange]>,

@@ -50,6 +50,7 @@ fn upstream_of(registry: Arc<dyn Registry>, tags: TagPolicies, eager_downloads: 
         downloads: 16,
         repositories: RepositoryRules::default(),
         eager_downloads,
+        connections_per_blob: 3,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the scripted upstream does when a blob is asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -13,6 +14,7 @@ pub(crate) enum Step {
     Send(Bytes),
     /// Waits until the test opens the gate.
     Gate(Arc<Semaphore>),
+    Pause(Duration),
     Fail(ErrorKind),
     /// The fetch's task ends without a word.
     Panic,
@@ -26,6 +28,8 @@ pub(crate) struct Script {
     pub(crate) falls_short: Option<u64>,
     /// Of a part it tells where it ends and not of how many bytes (`Content-Range: bytes 0-9/*`).
     pub(crate) hides_size: bool,
+    /// Bytes a second of a connection; none: as fast as they are taken.
+    pub(crate) pace: Option<u64>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -41,6 +45,7 @@ impl Script {
             knows_ranges: true,
             falls_short: None,
             hides_size: false,
+            pace: None,
             steps: parts,
         }
     }
@@ -63,6 +68,24 @@ impl Script {
             }
             step => step,
         };
-        self.steps.into_iter().map(cut).collect()
+        let steps = self.steps.into_iter().map(cut);
+        match self.pace {
+            None => steps.collect(),
+            Some(pace) => steps.flat_map(|step| paced(step, pace)).collect(),
+        }
     }
+}
+
+/// `step`, with a pause before each piece that comes at `pace`.
+fn paced(step: Step, pace: u64) -> Vec<Step> {
+    const PIECE: usize = 64 * 1024;
+    let Step::Send(bytes) = step else {
+        return vec![step];
+    };
+    let pieces = (0..bytes.len()).step_by(PIECE).flat_map(|at| {
+        let piece = bytes.slice(at..bytes.len().min(at + PIECE));
+        let pause = Duration::from_micros(piece.len() as u64 * 1_000_000 / pace);
+        [Step::Pause(pause), Step::Send(piece)]
+    });
+    pieces.collect()
 }

@@ -13,6 +13,7 @@ mod past;
 mod resume;
 mod rights;
 mod signed;
+mod split;
 mod tags;
 mod torture;
 mod weather;

@@ -101,7 +101,7 @@ impl FillFiles {
         let mut options = File::options();
         let options = options.read(true).write(true).create_new(true);
         // A client waits for this: it is tried first as it nearly always is.
-        let made = options.open(&self.part).or_else(|error| {
+        options.open(&self.part).or_else(|error| {
             match error.kind() {
                 io::ErrorKind::NotFound => make_parent(&self.part),
                 // Never truncate: a reader of a dropped fill may still hold the old file open.
@@ -110,8 +110,7 @@ impl FillFiles {
             }?;
             let again = options.open(&self.part);
             again.map_err(|error| self.not_made(&error))
-        });
-        made
+        })
     }
 
     fn not_made(&self, error: &io::Error) -> StoreError {

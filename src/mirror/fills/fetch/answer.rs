@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Fetch;
+use super::{Fetch, Task};
 use crate::mirror::fills::error::FillError;
 use crate::oci::RangeSpec;
 use crate::upstream::{BlobBody, ErrorKind, UpstreamError};
@@ -11,7 +11,10 @@ impl Fetch {
     /// What to ask upstream for.
     pub(super) fn part(&self) -> Option<RangeSpec> {
         let Some(stretch) = self.stretch else {
-            return self.part;
+            return match self.task {
+                Task::Open(part) => part,
+                Task::Bring(_) | Task::Help(_) => None,
+            };
         };
         let state = self.fill.state().borrow();
         // The stretch of a blob of unknown size ends beyond all bounds.
@@ -74,6 +77,10 @@ impl Fetch {
         self.learn_quietly(body.size)?;
         let reach = reach(body);
         let ignored = part.is_some_and(|part| ignores(part, body.offset, reach));
+        if ignored && self.helps() {
+            let cause = "the whole in place of a part";
+            return Err(UpstreamError::new(ErrorKind::Protocol, cause).into());
+        }
         let asked_until = match part {
             Some(RangeSpec::FromTo(_, last)) if !ignored => last.saturating_add(1),
             _ => u64::MAX,
@@ -81,6 +88,9 @@ impl Fetch {
         let (id, now) = (self.id, Instant::now());
         let landed = self.fill.quietly(|state| {
             let ground = &mut state.ground;
+            if body.sends_parts && !ignored {
+                ground.sends_parts();
+            }
             match self.stretch {
                 None => {
                     let landed = ground.land(id, body.offset, reach.min(asked_until), now);

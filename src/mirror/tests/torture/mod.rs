@@ -193,6 +193,7 @@ fn engine(schedule: &Schedule, store: Arc<Watched>, upstream: Arc<Wild>) -> Arc<
         downloads: schedule.lanes,
         repositories: RepositoryRules::default(),
         eager_downloads: 0,
+        connections_per_blob: 3,
     };
     Mirror::new(Parts {
         upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),

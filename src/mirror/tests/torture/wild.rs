@@ -165,6 +165,7 @@ impl Registry for Wild {
             offset: range.start,
             end: (!silent).then_some(range.end),
             size: size.filter(|_| !silent),
+            sends_parts: self.moods.ignores_ranges < 100,
             stream: stream.boxed(),
         })
     }

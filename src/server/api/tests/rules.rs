@@ -1,46 +1,24 @@
 //! Repositories that may not be pulled: refused on every verb, and the upstream is not asked.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use tokio::runtime::Handle;
 
-use super::surface::{api_over, ask};
-use crate::mirror::testkit::{HandClock, policy, tag_policy};
-use crate::mirror::{
-    AccessPolicy, GarbagePolicy, Mirror, MirrorMetrics, Parts, TagPolicies, Upstream,
-};
+use super::surface::{api_with, ask};
 use crate::oci::{Digest, RepositoryRules};
 use crate::server::errors::RateLimited;
-use crate::store::MemoryStore;
 use crate::upstream::OfflineRegistry;
 
 #[tokio::test]
 async fn what_may_not_be_pulled_is_denied_on_every_verb() {
-    let upstream = Upstream {
-        // Whoever gets as far as this is told that it is offline.
-        registry: Arc::new(OfflineRegistry::new("docker.io")),
-        tags: TagPolicies::all(tag_policy()),
-        downloads: 4,
-        repositories: RepositoryRules {
-            allow: vec!["library/*".parse().unwrap()],
-            deny: vec!["*/evil".parse().unwrap()],
-        },
-        eager_downloads: 0,
+    // Whoever gets as far as this is told that it is offline.
+    let registry = Arc::new(OfflineRegistry::new("docker.io"));
+    let rules = RepositoryRules {
+        allow: vec!["library/*".parse().unwrap()],
+        deny: vec!["*/evil".parse().unwrap()],
     };
-    let mirror = Mirror::new(Parts {
-        access: AccessPolicy::default(),
-        garbage: GarbagePolicy::default(),
-        upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),
-        fills: policy(),
-        store: Arc::new(MemoryStore::default()),
-        clock: Arc::new(HandClock::default()),
-        fetch_runtime: Handle::current(),
-        metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
-    });
-    let api = api_over(mirror, RateLimited::Unavailable, Vec::new());
+    let api = api_with(registry, rules, RateLimited::Unavailable);
     let digest = Digest::sha256_of(b"any");
     let verbs = [
         ("GET", "manifests/1".to_owned()),

@@ -70,12 +70,22 @@ impl Surface {
 
 /// An API over an engine whose one upstream, `docker.io`, is `registry`.
 pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<RegistryApi> {
+    api_with(registry, RepositoryRules::default(), limited)
+}
+
+/// The same, of whose repositories only some may be pulled.
+pub(super) fn api_with(
+    registry: Arc<dyn Registry>,
+    repositories: RepositoryRules,
+    limited: RateLimited,
+) -> Arc<RegistryApi> {
     let upstream = Upstream {
         registry,
         tags: TagPolicies::all(tag_policy()),
         downloads: 4,
-        repositories: RepositoryRules::default(),
+        repositories,
         eager_downloads: 0,
+        connections_per_blob: 1,
     };
     let mirror = Mirror::new(Parts {
         access: AccessPolicy::default(),
