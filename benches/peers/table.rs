@@ -55,7 +55,7 @@ fn table(results: &Results, figure: Figure) -> String {
         }
         text.push('\n');
     }
-    if variants.len() > 1 {
+    if variants.len() > 1 && ratios.iter().any(|ratios| !ratios.is_empty()) {
         let _ = write!(text, "| geometric mean |{}", " |".repeat(peers.len()));
         for ratios in &ratios {
             let _ = write!(text, " {} |", mean(ratios).map_or("–".to_owned(), times));
