@@ -50,7 +50,7 @@ pub(crate) async fn describe(options: &Options) -> Machine {
             .trim()
             .to_owned(),
         versions,
-        rounds: options.rounds,
+        rounds: options.rounds(),
         quick: options.quick,
     }
 }

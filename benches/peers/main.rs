@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use futures_util::FutureExt;
+use tokio::signal::unix::{SignalKind, signal};
 
 use options::Options;
 use results::Results;
@@ -46,19 +47,14 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     machine::allow_descriptors(DESCRIPTORS);
     let began = Instant::now();
-    let mut results = Results::default();
-    let mut failed = Vec::new();
-    for case in options.cases() {
-        eprintln!("== {}", case.name());
-        // When a case panics, what the others measured is not lost.
-        let running = AssertUnwindSafe(case.run(&options));
-        if let Ok(measured) = running.catch_unwind().await {
-            results.extend(measured);
-        } else {
-            eprintln!("== {} FAILED", case.name());
-            failed.push(case.name());
+    // What is dropped ends its servers and deletes their folders, which are large.
+    let (results, failed) = tokio::select! {
+        measured = measure(&options) => measured,
+        () = told_to_stop() => {
+            eprintln!("== stopped");
+            return ExitCode::FAILURE;
         }
-    }
+    };
     let machine = machine::describe(&options).await;
     let text = table::render(&machine, &results, &failed);
     println!("{text}");
@@ -73,5 +69,33 @@ async fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Measures one case after the other; returns the names of those that could not be measured, too.
+async fn measure(options: &Options) -> (Results, Vec<&'static str>) {
+    let mut results = Results::default();
+    let mut failed = Vec::new();
+    for case in options.cases() {
+        eprintln!("== {}", case.name());
+        // When a case panics, what the others measured is not lost.
+        let running = AssertUnwindSafe(case.run(options));
+        if let Ok(measured) = running.catch_unwind().await {
+            results.extend(measured);
+        } else {
+            eprintln!("== {} FAILED", case.name());
+            failed.push(case.name());
+        }
+    }
+    (results, failed)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() {
+    let mut terminate = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a handler for SIGINT");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }

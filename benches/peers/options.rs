@@ -18,9 +18,9 @@ pub(crate) struct Options {
     /// Only these cases (may be given more than once).
     #[arg(long = "case", value_name = "CASE")]
     cases: Vec<Case>,
-    /// How often everything is measured; the median counts.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) rounds: u64,
+    /// How often everything is measured; the median counts. [default: 5, or 3 when it is to be quick]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
     /// Write table and plots into docs/bench too.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -38,6 +38,11 @@ impl Options {
         let every = Case::value_variants();
         let wanted = |case: &&Case| self.cases.is_empty() || self.cases.contains(case);
         every.iter().filter(wanted).copied().collect()
+    }
+
+    /// How often everything is measured.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.unwrap_or(self.scale(5, 3))
     }
 
     /// The large value, or the small one when it is to be quick.

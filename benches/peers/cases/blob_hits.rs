@@ -22,7 +22,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     let files = blobs.each_ref().map(Blob::file);
     let peers = stage.all_with(&files, options, NAME, &mut results).await;
     results.note(NAME, "nginx serves files (sendfile, open_file_cache).");
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         for blob in &blobs {
             for many in [1, 16, 128] {
                 let variant = format!("{}, {}", mebibytes(blob.bytes.len()), clients(many));

@@ -24,7 +24,7 @@ pub(crate) async fn run(options: &Options) -> Results {
         "The upstream sends 100 MB/s. nginx is a cache (slices of 8 MiB, locked).",
     );
     let variant = mebibytes(blob.bytes.len());
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         eprintln!("   round {round}");
         let clock = pull(stage.direct(), &blob.path, LIMIT).await;
         results.add(CLOCK, &variant, DIRECT, clock.as_secs_f64());

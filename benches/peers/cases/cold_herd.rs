@@ -35,7 +35,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     // It fetches for each client anew, so the time it takes grows with them: one round, and no thousand.
     let patience = options.scale(100, MANY);
     results.note(NAME, format!("{DISTRIBUTION} in one round only, and up to {patience} clients: it fetches anew for each."));
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         for many in options.scale(vec![1, 10, 32, 100, 1000], vec![1, 32, 1000]) {
             let blob = if many > MANY { &small } else { &large };
             let size = blob.bytes.len();

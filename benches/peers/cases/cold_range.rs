@@ -32,7 +32,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     );
     let variant = format!("of {}", mebibytes(size));
     let expected = &blob.bytes[size / 2..][..LENGTH];
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         eprintln!("   round {round}");
         let tap = &stage.upstream.tap;
         tap.forget();

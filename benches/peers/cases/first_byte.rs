@@ -26,6 +26,7 @@ pub(crate) async fn run(options: &Options) -> Results {
         format!("The median of {blobs} blobs. nginx is a cache (slices of 8 MiB, locked)."),
     );
     for number in 0..blobs {
+        eprintln!("   blob {} of {blobs}", number + 1);
         let blob = stage.blob(1 + number, 10 * MIB).await;
         let wait = first_byte(stage.direct(), &blob.path).await;
         results.add(WAIT, "10 MiB", DIRECT, wait.as_secs_f64() * 1e3);

@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &Options) -> Results {
         "Each connection to the upstream brings 10 MB/s; dockerd loads three layers at once. nginx is a cache (slices of 8 MiB, locked).",
     );
     let variant = format!("{LAYERS} layers of {}", mebibytes(size));
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         eprintln!("   round {round}");
         let docker = Docker::start(stage.direct()).await;
         results.add(CLOCK, &variant, DIRECT, pull(&docker).await);

@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     );
     let files = paths.each_ref().map(|path| (&**path, &*manifest));
     let peers = stage.all_with(&files, options, NAME, &mut results).await;
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         for (path, kind) in paths.iter().zip(["by tag", "by digest"]) {
             for many in [16, 64] {
                 let variant = format!("{kind}, {}", clients(many));

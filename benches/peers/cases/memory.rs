@@ -33,7 +33,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     );
     let hits = format!("hits, {} of {}", clients(HITS), mebibytes(size));
     let followers = format!("cold, {} of {}", clients(FOLLOWERS), mebibytes(size));
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         eprintln!("   round {round}");
         for peer in in_turn_mut(&mut peers, round) {
             stage.upstream.tap.throttle(None);

@@ -24,7 +24,7 @@ pub(crate) async fn run(options: &Options) -> Results {
     ];
     stage.fill(&peers[0], &blob.path, blob.bytes.len()).await;
     results.note(NAME, "TLS 1.3 with AES-128-GCM; windows of HTTP/2 as clients in Go have them. nginx serves files.");
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds() {
         for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2")] {
             for many in [2, 16] {
                 let size = mebibytes(blob.bytes.len());
