@@ -18,6 +18,8 @@ const COLOURS: [RGBColor; 5] = [
     RGBColor(60, 150, 90),
     RGBColor(170, 70, 120),
 ];
+/// How much wider than the bars the picture is: the names of the peers stand beside them.
+const LEGEND: f64 = 1.18;
 /// Above this share of the largest to the smallest bar, bars grow with the logarithm.
 const WIDE: f64 = 30.0;
 
@@ -66,8 +68,13 @@ impl Scale {
         }
     }
 
+    /// What stands at the axis: with a logarithm, the powers of ten only.
     fn label(&self, height: f64) -> String {
-        short(self.foot.map_or(height, |_| 10_f64.powf(height)))
+        match self.foot {
+            Some(_) if (height - height.round()).abs() > 0.01 => String::new(),
+            Some(_) => format!("{}", 10_f64.powf(height.round())),
+            None => short(height),
+        }
     }
 }
 
@@ -86,8 +93,9 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, Shift>, results: &Results, figure: Fi
     } else {
         "less"
     };
+    let logarithm = scale.foot.map_or("", |_| "; logarithmic");
     let title = format!(
-        "{}: {} ({better} is better)",
+        "{}: {} ({better} is better{logarithm})",
         figure.case.replace('_', " "),
         figure.name
     );
@@ -98,7 +106,10 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, Shift>, results: &Results, figure: Fi
         .margin(12)
         .x_label_area_size(26)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..variants.len() as f64, scale.bottom()..scale.top)?;
+        .build_cartesian_2d(
+            0.0..variants.len() as f64 * LEGEND,
+            scale.bottom()..scale.top,
+        )?;
     chart
         .configure_mesh()
         .disable_x_mesh()

@@ -16,7 +16,7 @@ const PROCESSOR: Figure = Figure::less(NAME, "CPU-seconds of the server");
 pub(crate) async fn run(options: &Options) -> Results {
     let mut results = Results::default();
     let stage = Stage::new().await;
-    let blob = stage.blob(1, options.scale(1024, 256) * MIB).await;
+    let blob = stage.blob(1, options.scale(1024, 128) * MIB).await;
     let mut peers = Peer::caches(&stage.url()).await;
     stage.upstream.tap.throttle(Some(UPLINK));
     results.note(

@@ -24,7 +24,7 @@ const MANY: usize = 32;
 pub(crate) async fn run(options: &Options) -> Results {
     let mut results = Results::default();
     let stage = Stage::new().await;
-    let large = stage.blob(1, options.scale(256, 64) * MIB).await;
+    let large = stage.blob(1, options.scale(256, 32) * MIB).await;
     let small = stage.blob(2, options.scale(20, 4) * MIB).await;
     let mut peers = Peer::caches(&stage.url()).await;
     stage.upstream.tap.throttle(Some(UPLINK));

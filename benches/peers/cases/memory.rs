@@ -10,8 +10,8 @@ use crate::stage::Stage;
 
 pub(crate) const NAME: &str = "memory";
 
-const IDLE: Figure = Figure::less(NAME, "MiB resident with nothing to do");
-const ABOVE: Figure = Figure::less(NAME, "MiB above that at the peak");
+const IDLE: Figure = Figure::less(NAME, "MiB resident when idle");
+const ABOVE: Figure = Figure::less(NAME, "MiB above idle at the peak");
 
 const HITS: usize = 128;
 const FOLLOWERS: usize = 32;
