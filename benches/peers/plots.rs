@@ -6,22 +6,26 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::peer::{DISTRIBUTION, DRAYAGE, NGINX, ROADSTEAD};
 use crate::results::{Figure, Results};
 use crate::table::short;
 
 const SIZE: (u32, u32) = (960, 420);
-/// A colour for each peer, the mirror's first.
-const COLOURS: [RGBColor; 5] = [
-    RGBColor(0, 90, 160),
-    RGBColor(230, 140, 20),
-    RGBColor(140, 140, 140),
-    RGBColor(60, 150, 90),
-    RGBColor(170, 70, 120),
-];
 /// How much wider than the bars the picture is: the names of the peers stand beside them.
 const LEGEND: f64 = 1.18;
 /// Above this share of the largest to the smallest bar, bars grow with the logarithm.
 const WIDE: f64 = 30.0;
+
+/// The colour of a peer, the same in every picture.
+fn colour(peer: &str) -> RGBColor {
+    match peer {
+        ROADSTEAD => RGBColor(0, 90, 160),
+        NGINX => RGBColor(230, 140, 20),
+        DISTRIBUTION => RGBColor(140, 140, 140),
+        DRAYAGE => RGBColor(60, 150, 90),
+        _ => RGBColor(40, 40, 40),
+    }
+}
 
 /// Draws a picture for each figure into `folder`, named after case and place of the figure in it.
 pub(crate) fn draw(folder: &Path, results: &Results) {
@@ -51,7 +55,7 @@ impl Scale {
         let positive = || values.iter().copied().filter(|value| *value > 0.0);
         let largest = positive().fold(f64::MIN_POSITIVE, f64::max);
         let smallest = positive().fold(largest, f64::min);
-        let foot = (largest / smallest > WIDE).then(|| smallest.log10().floor());
+        let foot = (largest / smallest > WIDE).then(|| (smallest.log10() - 0.2).floor());
         let top = foot.map_or(largest * 1.12, |_| largest.log10() + 0.2);
         Self { foot, top }
     }
@@ -120,7 +124,8 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, Shift>, results: &Results, figure: Fi
         .draw()?;
     let width = 0.84 / peers.len() as f64;
     let small = ("sans-serif", 11).into_font();
-    for ((at, peer), colour) in peers.iter().enumerate().zip(COLOURS) {
+    for (at, peer) in peers.iter().enumerate() {
+        let colour = colour(peer);
         let bar = |group: usize, height: f64| {
             let left = group as f64 + 0.08 + width * at as f64;
             Rectangle::new(
