@@ -25,6 +25,10 @@ quick *filter:
 torture *filter:
     script/torture {{ filter }}
 
+# The mirror beside its peers: a table and plots in target/bench.
+bench *options:
+    script/bench {{ options }}
+
 # Format the code.
 fmt:
     cargo fmt

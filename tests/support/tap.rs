@@ -79,6 +79,8 @@ struct Watched {
     requests: Mutex<Vec<Noted>>,
     rules: Mutex<Vec<Rule>>,
     throttle: Throttle,
+    /// Bytes per second of every new connection; `None` for as many as there are.
+    each: Mutex<Option<u64>>,
 }
 
 impl Tap {
@@ -92,6 +94,7 @@ impl Tap {
             requests: Mutex::default(),
             rules: Mutex::default(),
             throttle: Throttle::default(),
+            each: Mutex::default(),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&watched)));
         Self {
@@ -176,6 +179,11 @@ impl Tap {
     /// From now on no more than so many bytes of bodies a second pass, all connections together; `None` ends that.
     pub(crate) fn throttle(&self, bytes_per_second: Option<u64>) {
         self.watched.throttle.set(bytes_per_second);
+    }
+
+    /// The same for each connection by itself, for those that are opened from now on.
+    pub(crate) fn throttle_each(&self, bytes_per_second: Option<u64>) {
+        *self.watched.each.lock() = bytes_per_second;
     }
 
     /// Starts counting anew; answers still under way count into what is forgotten.

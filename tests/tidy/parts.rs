@@ -1,4 +1,4 @@
-//! Every real part that a test names is installed by `script/setup`: a test that fails for want of a part must not be
+//! Every real part that a test or a benchmark names is installed by `script/setup`: a test that fails for want of a part must not be
 //! what a new machine shows first.
 
 use std::collections::BTreeSet;
@@ -29,12 +29,14 @@ fn installed(setup: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn setup_installs_every_part_that_a_test_names() {
+fn setup_installs_every_part_that_a_test_or_benchmark_names() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let setup = fs::read_to_string(root.join("script/setup")).expect("script/setup");
     let installed = installed(&setup);
     let mut seen = 0;
-    for file in super::rust_files(&root.join("tests")) {
+    let tests = super::rust_files(&root.join("tests"));
+    let benches = super::rust_files(&root.join("benches"));
+    for file in tests.into_iter().chain(benches) {
         if file.ends_with("tidy/parts.rs") {
             continue;
         }

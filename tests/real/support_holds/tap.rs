@@ -217,6 +217,32 @@ async fn a_throttle_is_for_all_connections_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_throttle_of_each_connection_is_not_shared() {
+    let (upstream, path, bytes) = one_blob(17).await;
+    let both = async || {
+        let began = Instant::now();
+        let pulls = (0..2).map(async |_| {
+            let download = open(upstream.tap.address(), &path).await;
+            download.compare(&bytes).await
+        });
+        for got in join_all(pulls).await {
+            assert!(got.is_whole(&bytes), "{got:?}");
+        }
+        began.elapsed()
+    };
+    upstream.tap.throttle(Some(2_000_000));
+    let together = both().await;
+    upstream.tap.throttle(None);
+    upstream.tap.throttle_each(Some(2_000_000));
+    let each = both().await;
+    assert!(
+        each > Duration::from_millis(400),
+        "1 MB at 2 MB/s took {each:?}"
+    );
+    assert!(each < together, "{each:?} each, {together:?} together");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tap_knows_what_was_under_way_at_once() {
     let (upstream, path, _) = one_blob(16).await;
     let tap = &upstream.tap;

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::fault::{self, Fault, Wish};
+use super::throttle::Throttle;
 use super::{Noted, Request, Watched};
 use crate::support::wire::{Head, Incoming};
 
@@ -21,6 +22,7 @@ pub(super) struct Connection {
     to_client: OwnedWriteHalf,
     upstream: BufReader<OwnedReadHalf>,
     to_upstream: OwnedWriteHalf,
+    throttle: Throttle,
     buffer: Vec<u8>,
 }
 
@@ -35,8 +37,11 @@ impl Connection {
         let (upstream, to_upstream) = upstream.into_split();
         let [client, upstream] =
             [client, upstream].map(|half| BufReader::with_capacity(64 * 1024, half));
+        let throttle = Throttle::default();
+        throttle.set(*watched.each.lock());
         Ok(Self {
             watched,
+            throttle,
             client,
             to_client,
             upstream,
@@ -147,6 +152,7 @@ impl Connection {
         }
         let size = part.len() as u64;
         self.watched.throttle.pass(size).await;
+        self.throttle.pass(size).await;
         write_piece(&mut self.to_client, chunked, &self.buffer[part]).await?;
         let mut noted = noted.lock();
         noted.bytes += size;

@@ -1,4 +1,4 @@
-//! A narrow uplink: so many bytes a second, however many connections share them.
+//! A narrow uplink: so many bytes a second, however many connections share them, or for one of them.
 
 use std::time::Duration;
 

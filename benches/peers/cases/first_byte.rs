@@ -1,0 +1,52 @@
+//! How soon the first byte of a cold blob is here, the connection included.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::MIB;
+use crate::cases::in_turn;
+use crate::options::Options;
+use crate::peer::{DIRECT, Peer};
+use crate::results::{Figure, Results};
+use crate::stage::Stage;
+use crate::support::http::open;
+
+pub(crate) const NAME: &str = "first_byte";
+
+const WAIT: Figure = Figure::less(NAME, "ms until the first byte");
+
+/// Measures it. Each blob is one round, for nobody may have asked for it before.
+pub(crate) async fn run(options: &Options) -> Results {
+    let mut results = Results::default();
+    let stage = Stage::new().await;
+    let peers = Peer::caches(&stage.url()).await;
+    let blobs = options.scale(30, 10);
+    results.note(
+        NAME,
+        format!("The median of {blobs} blobs. nginx is a cache (slices of 8 MiB, locked)."),
+    );
+    for number in 0..blobs {
+        eprintln!("   blob {} of {blobs}", number + 1);
+        let blob = stage.blob(1 + number, 10 * MIB).await;
+        let wait = first_byte(stage.direct(), &blob.path).await;
+        results.add(WAIT, "10 MiB", DIRECT, wait.as_secs_f64() * 1e3);
+        for peer in in_turn(&peers, number) {
+            let wait = first_byte(peer.address, &blob.path).await;
+            stage.settled(peer).await;
+            results.add(WAIT, "10 MiB", peer.name, wait.as_secs_f64() * 1e3);
+        }
+    }
+    results
+}
+
+/// Reads all of it, and says when it began.
+async fn first_byte(from: SocketAddr, path: &str) -> Duration {
+    let mut buffer = vec![0; 256 * 1024];
+    let began = Instant::now();
+    let mut download = open(from, path).await;
+    let first = download.next(&mut buffer).await.map_or(0, <[u8]>::len);
+    let wait = began.elapsed();
+    assert!(first > 0, "{from}{path}: no first byte");
+    while let Some(1..) = download.next(&mut buffer).await.map(<[u8]>::len) {}
+    wait
+}
