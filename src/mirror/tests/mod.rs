@@ -16,3 +16,4 @@ mod signed;
 mod tags;
 mod torture;
 mod weather;
+mod withdrawn;
