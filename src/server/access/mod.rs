@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::uri::Scheme;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -204,10 +205,9 @@ impl Access {
         self.parts.clock.now()
     }
 
-    /// The mirror's own URL as the client knows it; `None` for a client that names no host. Without TLS of our own the
-    /// scheme is http.
-    pub(super) fn own_url(&self, host: Option<&str>) -> Option<String> {
-        let told = || host.map(|host| format!("http://{host}"));
+    /// The mirror's own URL as the client knows it, which came by `scheme`; `None` for a client that names no host.
+    pub(super) fn own_url(&self, scheme: &Scheme, host: Option<&str>) -> Option<String> {
+        let told = || host.map(|host| format!("{scheme}://{host}"));
         self.parts.external_url.clone().or_else(told)
     }
 }
