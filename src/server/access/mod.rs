@@ -13,6 +13,7 @@
 //! | `challenges` | the lines of `WWW-Authenticate`: pure |
 //! | `scopes` | from the names that clients write to an upstream's own: pure |
 //! | `wish` | what a token request says: pure |
+//! | `tried` | the parsers of all this alone, for who tries them on any bytes |
 //!
 //! Nothing in here logs, and no type in here shows what a client showed.
 
@@ -21,6 +22,7 @@ mod challenges;
 mod envelope;
 mod scopes;
 mod shown;
+mod tried;
 mod wish;
 
 use std::collections::HashMap;
@@ -44,6 +46,8 @@ pub(super) use challenges::{Complaint, Told};
 pub(super) use envelope::Holds;
 pub(super) use scopes::Wanted;
 pub(super) use shown::{Identified, TwoHeaders};
+#[doc(hidden)]
+pub use tried::{passes_as_sealed, wishes_for};
 pub(super) use wish::{BadWish, Wish};
 
 /// How long a client waits for what an upstream asks for: what was seen before must do then.
