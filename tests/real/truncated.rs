@@ -135,8 +135,8 @@ async fn incident_08_a_body_that_ends_early_is_never_complete_and_never_kept() {
         let (_, name) = case.target.rsplit_once('/').unwrap();
         let (bytes, target) = (case.bytes.clone(), case.target.clone());
         let copy = Case {
-            bytes,
             target,
+            bytes,
             ..*case
         };
         assert!(

@@ -50,7 +50,7 @@ async fn incident_02_what_was_deleted_in_one_repository_is_not_given_back_by_ano
     // It makes room for others, and is deleted upstream: so much is heard by the next one who asks.
     house
         .store
-        .remove(&[digest.clone()], Reason::Removed)
+        .remove(std::slice::from_ref(&digest), Reason::Removed)
         .unwrap();
     house.upstream.on_blob(&digest, gone());
     let missing = read(&house, &who, "a", &digest).await.unwrap_err();
