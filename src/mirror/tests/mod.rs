@@ -2,6 +2,7 @@
 
 mod accepts;
 mod access;
+mod admission;
 mod ahead;
 mod breaks;
 mod fills;
