@@ -51,7 +51,7 @@ async fn incident_13_no_signed_address_is_in_logs_metrics_or_data() {
     const SIGNED: &str = "X-Amz-Signature=s1gned-by-the-store";
     let (good, refused) = (noise(41, 300_000), noise(42, 300_000));
     let (kept, lost) = (digest(&good), digest(&refused));
-    let upstream = Scripted::start(move |asked| match asked.path.split_once("?") {
+    let upstream = Scripted::start(move |asked| match asked.path.split_once('?') {
         Some((path, SIGNED)) if path.starts_with("/store/good") => Reply::honest(asked, &good),
         Some((_, SIGNED)) => Reply::new(403, b"<Error>expired</Error>"),
         _ => {
