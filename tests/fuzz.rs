@@ -49,6 +49,26 @@ fn every_seed_is_read() {
 }
 
 #[test]
+fn all_seeds_of_bundles_but_the_last_are_taken_in() {
+    let seeds = seeds("bundle");
+    for seed in &seeds[..seeds.len() - 1] {
+        let text = std::str::from_utf8(seed).unwrap();
+        assert_eq!(parsers::bundles::refusal(text), None, "{text}");
+    }
+}
+
+#[test]
+fn all_seeds_of_tars_but_the_last_are_gone_through() {
+    let counts: Vec<_> = seeds("tar")
+        .iter()
+        .map(|seed| parsers::bundles::members(seed).ok())
+        .collect();
+    // Files and aliases; a folder is neither, and a hard link is refused.
+    let expected = [Some(2), Some(1), Some(1), Some(2), Some(1), None];
+    assert_eq!(counts, expected);
+}
+
+#[test]
 fn every_parser_has_its_fuzz_target() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
     for (name, _) in PARSERS {

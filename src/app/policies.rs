@@ -52,5 +52,7 @@ pub(super) fn access_policy(config: &Config) -> AccessPolicy {
     AccessPolicy {
         allow: config.server().access_ttl,
         deny: config.server().deny_ttl,
+        // The other half is for what comes behind the admission.
+        patience: config.fills().answer_within / 2,
     }
 }

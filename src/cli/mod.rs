@@ -14,6 +14,9 @@ mod status;
 mod verify;
 mod warm;
 
+#[doc(hidden)]
+pub use warm::reads_as_lists;
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -59,6 +59,8 @@ pub use self::upstream::{Downloads, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
 pub use self::upstream_tls::{EgressProxy, UpstreamTls};
 pub use self::users::UsersFile;
+#[doc(hidden)]
+pub use self::users::users;
 
 use self::reading::{Reading, Reported};
 use self::section::Section;

@@ -28,7 +28,11 @@ impl UsersFile {
 }
 
 /// Reads lines of `name:hash`. Empty lines and comments count for nothing.
-fn users(text: &str) -> Result<Vec<(String, String)>, String> {
+///
+/// # Errors
+/// In words that quote nothing of a line.
+#[doc(hidden)]
+pub fn users(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut users: Vec<(String, String)> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim_end();

@@ -294,6 +294,18 @@ impl Mirror {
             tracing::warn!(%error, "links not kept");
         }
     }
+
+    /// Forgets a link: upstream says that the repository has it no longer.
+    async fn unlink(&self, link: &Link) {
+        if !self.linked(link) {
+            return;
+        }
+        let (store, link) = (Arc::clone(&self.store), link.clone());
+        let forgotten = tokio::task::spawn_blocking(move || store.unlink(&[link])).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(%error, "a link not forgotten");
+        }
+    }
 }
 
 /// A link under `origin`.

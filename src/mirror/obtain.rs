@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::access::{Asker, Proof, Right};
 use super::fills::{Entered, Feed, Fetcher, FillError, Joined, head};
+use super::resolve::is_missing;
 use super::{Answer, Mirror, MirrorError, Outcome};
 use crate::oci::{ByteRange, Digest, RangeSpec};
 use crate::store::{Content, Link, Origin, Role, StoreError};
@@ -174,7 +175,14 @@ impl Mirror {
                 let value = Blob::Fill(joined, size);
                 Ok(Some(Answer::new(value, outcome)))
             }
-            Err(error) if own => Err(error.into()),
+            Err(error) if own => {
+                let error = error.into();
+                if is_missing(&error) {
+                    // What others bring of it later is not to be given out here on the word of before.
+                    self.unlink(link).await;
+                }
+                Err(error)
+            }
             Err(_) => Ok(None),
         }
     }

@@ -86,7 +86,8 @@ impl FromStr for ImageName {
         match text.split_once('/') {
             Some((first, rest)) if is_registry(first) => {
                 let registry = first.to_ascii_lowercase();
-                if !is_host_and_port(&registry) {
+                // What only its capitals make a registry would be read as a repository the next time.
+                if !is_registry(&registry) || !is_host_and_port(&registry) {
                     return Err(ImageReferenceError::Registry(first.to_owned()));
                 }
                 let repository: Repository = rest.parse()?;
@@ -249,6 +250,7 @@ mod tests {
             ("127.0.0.1:5000/x", "127.0.0.1:5000/x:latest"),
             ("[::1]:5000/x", "[::1]:5000/x:latest"),
             ("GHCR.io/o/r:T", "ghcr.io/o/r:T"),
+            ("LocalHost/x", "localhost/x:latest"),
         ] {
             assert_eq!(full(short), long, "{short}");
         }
@@ -276,6 +278,10 @@ mod tests {
             (
                 "ghcr.io:x/a",
                 "\"ghcr.io:x\" is not a registry's host or host:port",
+            ),
+            (
+                "Linux/arm64",
+                "\"Linux\" is not a registry's host or host:port",
             ),
             ("-.io/a", "\"-.io\" is not a registry's host or host:port"),
             ("alpine:", "the tag is empty"),

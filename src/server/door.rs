@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Request;
+use http::uri::Scheme;
 use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
@@ -32,7 +34,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::encrypted::Encrypted;
-use super::{Entry, Handler};
+use super::{Entry, Handler, Peer};
 
 /// The bounds of a door. Every wait of a connection ends by one of them, or by the handler's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,20 @@ impl<H: Handler> Door<H> {
     #[must_use]
     pub fn behind(self, entry: Entry) -> Self {
         Self { entry, ..self }
+    }
+
+    /// Says of a request what its own bytes do not: from where it comes, and by which scheme.
+    fn introduce(&self, request: &mut Request<()>, peer: Option<Peer>) {
+        let is_encrypted = self.entry.tls.is_some();
+        let scheme = if is_encrypted {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        };
+        request.extensions_mut().insert(scheme);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
     }
 
     async fn serve(&self, stream: Stream, stopping: ShutdownWatch) {

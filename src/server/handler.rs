@@ -20,8 +20,9 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// The request target is in the form the client sent, percent-encoded bytes and dot segments
     /// untouched; of an absolute form only the path and the query are left, and its authority is equal to
-    /// `Host`. The client's address is the [`Peer`] in the extensions. The request body, if there was one,
-    /// is gone, or is the [`RequestBody`] in the extensions where it was [wanted](Handler::wants_body).
+    /// `Host`. The client's address is the [`Peer`] in the extensions, and whether its connection is encrypted
+    /// says the [`Scheme`](http::uri::Scheme) there. The request body, if there was one, is gone, or is the
+    /// [`RequestBody`] in the extensions where it was [wanted](Handler::wants_body).
     ///
     /// The response states the `Content-Length` of a [`Body::Follow`], and of what a HEAD asked for; for
     /// other bodies the door adds it. `Date` and `Connection` are the door's.

@@ -43,6 +43,8 @@ mod tls;
 mod users;
 
 pub use access::{Access, AccessParts, Served, TokenRealm};
+#[doc(hidden)]
+pub use access::{passes_as_sealed, wishes_for};
 pub use api::{ApiPolicy, RegistryApi};
 pub use body::{Body, Pieces};
 pub use door::{Door, DoorLimits};
@@ -53,6 +55,8 @@ pub use handler::{End, Fault, Handler, Peer, Refusal, RequestBody, Sent};
 pub use metrics::ServerMetrics;
 pub use multipart::Multipart;
 pub use networks::Networks;
+#[doc(hidden)]
+pub use paging::reads_as_page;
 pub use place::Place;
 pub use renewal::{Renew, Renewal, keep_renewed, renewal_requests};
 pub use route::Namespaces;

@@ -47,6 +47,16 @@ pub(super) fn page(query: Option<&str>) -> Result<Page, BadPageSize> {
     Ok(Page::Of(joined(&kept)))
 }
 
+/// The target of the page behind one that a client asked for in this way: the parsers alone, for who tries them on any
+/// text.
+#[doc(hidden)]
+pub fn reads_as_page(query: &str) -> Option<String> {
+    let _ = artifact_type(Some(query));
+    let own = upstreams_own(Some(query)).unwrap_or_default();
+    page(Some(query)).ok()?;
+    Some(next_target("/v2/a/tags/list", &own, Some("docker.io")))
+}
+
 /// The query as upstream is asked it: all but what is between the client and us.
 pub(super) fn upstreams_own(query: Option<&str>) -> Option<String> {
     let kept: Vec<_> = pairs(query).map(str::to_owned).collect();

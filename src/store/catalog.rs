@@ -79,6 +79,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// Remembers all of `links`, durably, in one step.
     fn link(&self, links: &[Link]) -> Result<(), StoreError>;
 
+    /// Forgets all of `links`, durably, in one step: upstream said that the repository has them no longer, or somebody
+    /// wants to hear it anew. No error for one that is not known.
+    fn unlink(&self, links: &[Link]) -> Result<(), StoreError>;
+
     /// Whether upstream has shown this repository to those who show no credentials.
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError>;
 

@@ -353,7 +353,12 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
     ] {
         ensure(!store.linked(&other)?, "a link that nobody made")?;
     }
-    Ok(())
+    store.unlink(&ours[..1])?;
+    store.unlink(&ours[..1])?;
+    ensure(!store.linked(&ours[0])?, "a link for ever")?;
+    ensure(store.linked(&ours[1])?, "another link went with it")?;
+    store.link(&ours[..1])?;
+    ensure(store.linked(&ours[0])?, "a link was not kept again")
 }
 
 mod tests;

@@ -2,7 +2,8 @@
 
 /// The query of the `rel="next"` target, without the `?`. Only the query is of interest: where
 /// the next page is was never in doubt, and a link may not lead us anywhere else.
-pub(super) fn next_query(header: &str) -> Option<String> {
+#[doc(hidden)]
+pub fn next_query(header: &str) -> Option<String> {
     let mut rest = header;
     while let Some((_, after)) = rest.split_once('<') {
         let (target, after) = after.split_once('>')?;

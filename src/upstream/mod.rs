@@ -52,8 +52,12 @@ use crate::oci::{Accepts, Challenge, Digest, MediaType, RangeSpec, Reference, Re
 
 pub use client_authorization::ClientAuthorization;
 pub use error::{ErrorKind, Phase, UpstreamError};
+#[doc(hidden)]
+pub use link::next_query;
 pub use metrics::Metrics;
 pub use offline::OfflineRegistry;
+#[doc(hidden)]
+pub use program::reads_as_account;
 pub use registry::HttpRegistry;
 pub use settings::{BuildError, Credentials, Egress, RATE_RESERVE, Settings, Timeouts, Trust};
 pub use silence::SLOW;

@@ -91,6 +91,12 @@ fn key(upstream: &Url) -> String {
     }
 }
 
+/// Whether what a program said is an account: the parser alone, for who tries it on any bytes.
+#[doc(hidden)]
+pub fn reads_as_account(answer: &[u8]) -> bool {
+    parse(answer).is_some()
+}
+
 fn parse(answer: &[u8]) -> Option<Identity> {
     #[derive(Deserialize)]
     struct Account {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn item_77_a_foreign_name_for_a_private_address_is_not_resolved() {
+    async fn item_77_incident_13_a_foreign_name_for_a_private_address_is_not_resolved() {
         let reach = reach(None, "https://registry-1.docker.io");
         let error = reach.foreign().resolve(localhost()).await.err().unwrap();
         assert!(error.is::<OnlyPrivate>());

@@ -35,6 +35,10 @@ fn certify(folder: &Path) {
 
 impl Edge {
     async fn start(more: &str) -> Self {
+        Self::of(Plan::of_url("http://127.0.0.1:1".to_owned()), more).await
+    }
+
+    async fn of(plan: Plan, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         certify(folder.path());
         std::fs::copy(
@@ -48,8 +52,7 @@ impl Edge {
             "{more}\n[[server.tls]]\nlisten = [\"{address}\"]\n\
              certificate = \"{here}/mirror.pem\"\nkey = \"{here}/mirror.key\""
         );
-        let plan = Plan::of_url("http://127.0.0.1:1".to_owned()).of_server(&text);
-        let mirror = plan.start().await;
+        let mirror = plan.of_server(&text).start().await;
         Self {
             folder,
             address,
@@ -141,4 +144,26 @@ async fn a_socket_in_the_file_system_serves_whom_no_network_lets_in() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "200");
     assert_eq!(mirror.stop(), 0);
     assert!(!socket.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_59_who_comes_over_tls_is_sent_to_https_for_tokens() {
+    let edge = Edge::of(
+        Plan::of_url("http://127.0.0.1:1".to_owned()).serving_clients("mirror"),
+        "",
+    )
+    .await;
+    let realm = |scheme: &str, host: &str| {
+        format!("401 Bearer realm=\"{scheme}://{host}/token\",service=\"docker.io\"")
+    };
+    let secure = realm("https", &format!("localhost:{}", edge.address.port()));
+    let h1 = edge.curl(&["--http1.1"]).await;
+    assert_eq!(h1, format!("1.1 {secure} (0)"));
+    let h2 = edge.curl(&["--http2"]).await;
+    assert_eq!(h2, format!("2 {secure} (0)"));
+    // The same mirror, not encrypted.
+    let plain = edge.mirror.get("/v2/").await;
+    let told = plain.head.field("www-authenticate").unwrap();
+    let expected = realm("http", &edge.mirror.address.to_string());
+    assert_eq!(format!("{} {told}", plain.status()), expected);
 }

@@ -32,5 +32,8 @@ mod pulls;
 mod relayed;
 mod support_holds;
 mod tags;
+mod tls;
+mod truncated;
 mod warm;
 mod weather;
+mod writes;

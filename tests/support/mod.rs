@@ -8,6 +8,7 @@
 // More than one target of tests stands on this, and none needs all of it.
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod authority;
 pub(crate) mod blobs;
 pub(crate) mod bound;
 pub(crate) mod clients;

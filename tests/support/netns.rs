@@ -1,6 +1,7 @@
 //! A network of our own, with nothing in it but loopback.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
@@ -48,6 +49,12 @@ fn ip(arguments: &[&str]) -> Command {
     let mut command = IP.command();
     command.args(arguments);
     command
+}
+
+/// Gives this address to the loopback of the network that this thread is in.
+pub(crate) async fn owns(address: Ipv4Addr) {
+    let add = ip(&["address", "add", &format!("{address}/32"), "dev", "lo"]);
+    run_well(add, Duration::from_secs(20)).await;
 }
 
 /// Does `work` where there is no network: no route leads anywhere but to loopback, whatever is tried.

@@ -9,6 +9,7 @@ mod house;
 mod parts;
 mod rooms;
 mod source;
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};

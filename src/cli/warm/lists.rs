@@ -14,6 +14,14 @@ pub(in crate::cli) fn of_list(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Everything that a text of any kind may name: the parsers alone, for who tries them on any text.
+#[doc(hidden)]
+pub fn reads_as_lists(text: &str) -> usize {
+    let variable = |name: &str| (name == "TAG").then(|| "1".to_owned());
+    let composed = of_compose(text, &variable).unwrap_or_default();
+    of_list(text).len() + composed.len() + of_kubernetes(text).unwrap_or_default().len()
+}
+
 /// The images of a compose file: `services.*.image`, with variables put in. Services that are built have none.
 pub(super) fn of_compose(
     text: &str,

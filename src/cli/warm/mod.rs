@@ -6,6 +6,9 @@ mod remote;
 mod request;
 mod show;
 
+#[doc(hidden)]
+pub use lists::reads_as_lists;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::{Asker, Right, VerdictKey};
 use crate::mirror::fills::head;
 use crate::mirror::{Mirror, MirrorError};
 use crate::oci::{Accepts, Digest, Reference};
 use crate::store::{Link, Origin, Role};
-use crate::upstream::{ErrorKind, Listing, Registry, UpstreamError};
+use crate::upstream::{ErrorKind, Listing, Phase, Registry, UpstreamError};
 
 /// A real question whose answer shows that a client has the repository: the one that it came for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +110,10 @@ impl Mirror {
         nobody: bool,
     ) -> Result<(), MirrorError> {
         let Question { key, proof } = question;
-        let error = match show(&*right.registry, &right.origin, &proof).await {
+        // The single waits are upstream's; their sum is bounded here.
+        let shown = show(&*right.registry, &right.origin, &proof);
+        let shown = timeout(self.verdicts.patience(), shown).await;
+        let error = match shown.unwrap_or_else(|_| Err(silence(&right.origin))) {
             Ok(()) => {
                 if nobody {
                     self.note_public(&right.origin, true).await;
@@ -184,6 +189,11 @@ async fn show(
         // Its beginning is as good as all of it.
         Proof::Listing(listing) => registry.list(listing, Some("n=1")).await.map(drop),
     }
+}
+
+fn silence(origin: &Origin) -> UpstreamError {
+    let place = format!("{}/{}: who may read it", origin.upstream, origin.repository);
+    UpstreamError::new(ErrorKind::Timeout(Phase::Header), place)
 }
 
 fn refused(upstream: &str) -> MirrorError {

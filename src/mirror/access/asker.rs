@@ -55,3 +55,30 @@ impl Fingerprints {
         Some(Fingerprint(hash))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_tells_clients_apart_and_tells_nothing_without_its_key() {
+        let client = |token: &str| {
+            Asker::Client(ClientCredential {
+                authorization: ClientAuthorization::bearer(token).unwrap(),
+                expires_at: None,
+            })
+        };
+        let (ours, theirs) = (Fingerprints::new(), Fingerprints::new());
+        let alice = ours.of(&client("alice")).unwrap();
+        assert_eq!(ours.of(&client("alice")), Some(alice));
+        assert_ne!(ours.of(&client("alicf")), Some(alice));
+        assert_ne!(ours.of(&Asker::Nobody), Some(alice));
+        assert_eq!(ours.of(&Asker::Mirror), None);
+        // Another process has another key.
+        assert_ne!(theirs.of(&client("alice")), Some(alice));
+        assert_ne!(theirs.of(&Asker::Nobody), ours.of(&Asker::Nobody));
+        assert!(!format!("{alice:?}").contains("alice"));
+    }
+}

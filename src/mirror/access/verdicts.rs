@@ -19,6 +19,9 @@ pub struct AccessPolicy {
     pub allow: Duration,
     /// A no.
     pub deny: Duration,
+    /// How long upstream may take for its word, tokens and redirects included. Longer counts as an outage, in time for
+    /// what everybody was shown to be given all the same.
+    pub patience: Duration,
 }
 
 impl Default for AccessPolicy {
@@ -26,6 +29,7 @@ impl Default for AccessPolicy {
         Self {
             allow: Duration::from_mins(5),
             deny: Duration::from_secs(10),
+            patience: Duration::from_secs(12),
         }
     }
 }
@@ -59,6 +63,11 @@ impl Verdicts {
             known: Cache::new(MOST),
             policy,
         }
+    }
+
+    /// How long upstream may take for its word.
+    pub(in crate::mirror) fn patience(&self) -> Duration {
+        self.policy.patience
     }
 
     /// What upstream said about it lately: yes, no, or nothing.

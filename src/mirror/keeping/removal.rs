@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{Collected, Garbage, KeepingError, Purged, key};
 use crate::mirror::Mirror;
 use crate::oci::{Accepts, Digest, Manifest, Reference};
-use crate::store::{Amount, Origin, Reason, RecordKey, StoreError, StoreErrorKind, Why};
+use crate::store::{
+    Amount, Link, Origin, Reason, RecordKey, Role, StoreError, StoreErrorKind, Why,
+};
 
 /// The most bytes of a manifest that is looked into.
 const MOST_MANIFEST: usize = 16 * 1024 * 1024;
@@ -38,7 +40,11 @@ impl Mirror {
         self.declared(&origin.upstream)?;
         let tag = match reference {
             Reference::Tag(tag) => tag,
-            Reference::Digest(digest) => return self.purge_digest(digest),
+            Reference::Digest(digest) => {
+                let purged = self.purge_digest(digest)?;
+                self.unlink_all(origin, std::slice::from_ref(digest))?;
+                return Ok(purged);
+            }
         };
         let digest = self.record_kept(origin, tag)?.digest;
         let mut records = 0;
@@ -54,6 +60,7 @@ impl Mirror {
         }
         let alone = self.alone(&digest)?;
         let gone = self.remove(&alone, Reason::Removed)?;
+        self.unlink_all(origin, &alone)?;
         Ok(Purged {
             records,
             contents: gone.count,
@@ -77,6 +84,19 @@ impl Mirror {
             contents: gone.count,
             bytes: gone.bytes,
         })
+    }
+
+    /// Forgets that the repository has shown these: what another one brings of them is not given out here again before
+    /// upstream has said that this one has it.
+    fn unlink_all(&self, origin: &Origin, digests: &[Digest]) -> Result<(), KeepingError> {
+        let links = digests.iter().flat_map(|digest| {
+            [Role::Manifest, Role::Blob].map(|role| Link {
+                origin: origin.clone(),
+                digest: digest.clone(),
+                role,
+            })
+        });
+        Ok(self.store.unlink(&links.collect::<Vec<_>>())?)
     }
 
     /// What `digest` reaches and nothing else keeps, now that no record names it.

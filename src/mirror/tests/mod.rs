@@ -2,6 +2,7 @@
 
 mod accepts;
 mod access;
+mod admission;
 mod ahead;
 mod breaks;
 mod fills;
@@ -17,3 +18,4 @@ mod split;
 mod tags;
 mod torture;
 mod weather;
+mod withdrawn;

@@ -13,6 +13,7 @@
 //! | `challenges` | the lines of `WWW-Authenticate`: pure |
 //! | `scopes` | from the names that clients write to an upstream's own: pure |
 //! | `wish` | what a token request says: pure |
+//! | `tried` | the parsers of all this alone, for who tries them on any bytes |
 //!
 //! Nothing in here logs, and no type in here shows what a client showed.
 
@@ -21,6 +22,7 @@ mod challenges;
 mod envelope;
 mod scopes;
 mod shown;
+mod tried;
 mod wish;
 
 use std::collections::HashMap;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::uri::Scheme;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -43,6 +46,8 @@ pub(super) use challenges::{Complaint, Told};
 pub(super) use envelope::Holds;
 pub(super) use scopes::Wanted;
 pub(super) use shown::{Identified, TwoHeaders};
+#[doc(hidden)]
+pub use tried::{passes_as_sealed, wishes_for};
 pub(super) use wish::{BadWish, Wish};
 
 /// How long a client waits for what an upstream asks for: what was seen before must do then.
@@ -204,10 +209,9 @@ impl Access {
         self.parts.clock.now()
     }
 
-    /// The mirror's own URL as the client knows it; `None` for a client that names no host. Without TLS of our own the
-    /// scheme is http.
-    pub(super) fn own_url(&self, host: Option<&str>) -> Option<String> {
-        let told = || host.map(|host| format!("http://{host}"));
+    /// The mirror's own URL as the client knows it, which came by `scheme`; `None` for a client that names no host.
+    pub(super) fn own_url(&self, scheme: &Scheme, host: Option<&str>) -> Option<String> {
+        let told = || host.map(|host| format!("{scheme}://{host}"));
         self.parts.external_url.clone().or_else(told)
     }
 }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http::uri::Scheme;
 
 use super::answered::Answered;
 use super::endpoints::Question;
@@ -101,7 +102,7 @@ impl RegistryApi {
         realm: TokenRealm,
         answered: &mut Answered,
     ) {
-        let Some(own_url) = self.access.own_url(host(request)) else {
+        let Some(own_url) = self.access.own_url(scheme(request), host(request)) else {
             return;
         };
         let scope = |name: &str| format!("repository:{name}:pull");
@@ -133,6 +134,11 @@ impl RegistryApi {
             .headers_mut()
             .insert(WWW_AUTHENTICATE, line);
     }
+}
+
+/// By which scheme the client came.
+fn scheme(request: &Parts) -> &Scheme {
+    request.extensions.get().unwrap_or(&Scheme::HTTP)
 }
 
 fn is_basic(shown: &HeaderValue) -> bool {

@@ -60,7 +60,7 @@ async fn exchange<H: Handler>(
     session.set_pipelining_enabled(true);
     session.set_pipelined_prefix(head);
 
-    let parsed = timeout(bound, request::parse(&mut session, peer)).await;
+    let parsed = timeout(bound, request::parse(&mut session)).await;
     let mut request = match parsed.unwrap_or(Err(Refusal::HeadTooSlow)) {
         Ok(request) => request,
         Err(refusal) => {
@@ -68,6 +68,7 @@ async fn exchange<H: Handler>(
             return None;
         }
     };
+    door.introduce(&mut request, peer);
     if door.handler.wants_body(&request) {
         let body = request::take_body(&mut session, bound).await;
         if let Some(body) = body {

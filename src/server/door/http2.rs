@@ -95,9 +95,7 @@ async fn exchange<H: Handler>(
     let method = parts.method.clone();
     let request = match understood(Request::from_parts(parts, ()), limits.max_request_line) {
         Ok(mut request) => {
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(peer);
-            }
+            door.introduce(&mut request, peer);
             request
         }
         Err(refusal) => {

@@ -8,7 +8,7 @@ use http::{Method, Request, Version};
 use pingora::protocols::http::v1::server::HttpSession;
 use tokio::time::timeout;
 
-use crate::server::{Peer, Refusal};
+use crate::server::Refusal;
 
 /// Bytes of a request body read at most, whether it is wanted or thrown away. A longer one costs its connection.
 const MAX_BODY: usize = 64 * 1024;
@@ -19,10 +19,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// differ. It lets pass, and this does not: a request without `Host`, a length beside a transfer coding
 /// (RFC 9112 sections 3.2 and 6.3), a request for a tunnel, and a target that is not text. What is illegal in a target but
 /// harmless, pingora percent-encodes.
-pub(super) async fn parse(
-    session: &mut HttpSession,
-    peer: Option<Peer>,
-) -> Result<Request<()>, Refusal> {
+pub(super) async fn parse(session: &mut HttpSession) -> Result<Request<()>, Refusal> {
     if !matches!(session.read_request().await, Ok(Some(_))) {
         return Err(Refusal::Malformed);
     }
@@ -35,11 +32,7 @@ pub(super) async fn parse(
     if nameless || two_lengths || tunnel || !head.raw_path_is_utf8() {
         return Err(Refusal::Malformed);
     }
-    let mut request = Request::from_parts(head.as_owned_parts(), ());
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(peer);
-    }
-    Ok(request)
+    Ok(Request::from_parts(head.as_owned_parts(), ()))
 }
 
 /// Throws the request body away, if it is short and comes soon. If not, the connection ends with the answer,

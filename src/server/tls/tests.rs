@@ -1,6 +1,7 @@
 //! TLS on real sockets: what is shown, what is asked for, and what is replaced under load.
 #![allow(clippy::unwrap_used)]
 
+mod hostile;
 mod http2;
 
 use std::io;

@@ -62,6 +62,7 @@ fn a_store_that_lies_fails_the_suite() {
         Fault::FlipsABit,
         Fault::LosesRecords,
         Fault::LinksAll,
+        Fault::LinksForEver,
     ] {
         let faulty = Faulty::new(MemoryStore::default(), lie);
         assert_ne!(failures(&faulty), Vec::<String>::new(), "{lie:?}");

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -27,12 +28,14 @@ const RECORDS_IN_MEMORY: u64 = 20_000;
 
 pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
-    /// Links known to be in the table: only positive answers, so it can never be stale.
+    /// Links known to be in the table: only positive answers, and none that outlives its row.
     known: Cache<String, ()>,
     /// Records as they were last written. Filled by writers only, one after the other (`writing`): one who reads could
     /// be overtaken between the table and here.
     fresh: Cache<String, Record>,
     writing: Mutex<()>,
+    /// How many times links were forgotten: who has read the table before that knows nothing for certain.
+    forgotten: AtomicU64,
 }
 
 impl DiskCatalog {
@@ -68,6 +71,7 @@ impl DiskCatalog {
             known: Cache::new(LINKS_IN_MEMORY),
             fresh: Cache::new(RECORDS_IN_MEMORY),
             writing: Mutex::default(),
+            forgotten: AtomicU64::new(0),
         })
     }
 
@@ -120,6 +124,7 @@ impl DiskCatalog {
         if self.known.contains_key(&key) {
             return Ok(true);
         }
+        let before = self.forgotten.load(Ordering::SeqCst);
         let found = self.database.run(|database| {
             let table = match database.begin_read()?.open_table(LINKS) {
                 Ok(table) => table,
@@ -130,7 +135,7 @@ impl DiskCatalog {
         });
         let found = found.map_err(|error| failed("read", &error))?;
         if found {
-            self.known.insert(key, ());
+            self.know([key], before);
         }
         Ok(found)
     }
@@ -144,6 +149,7 @@ impl DiskCatalog {
         if new.is_empty() {
             return Ok(());
         }
+        let before = self.forgotten.load(Ordering::SeqCst);
         self.change(|write| {
             let mut table = write.open_table(LINKS)?;
             for key in &new {
@@ -152,10 +158,35 @@ impl DiskCatalog {
             Ok(())
         })?;
         // Only after the commit: memory must not know more than the disk.
-        for key in new {
-            self.known.insert(key, ());
+        self.know(new, before);
+        Ok(())
+    }
+
+    pub(super) fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
+        let keys: Vec<String> = links.iter().map(link_key).collect();
+        self.change(|write| {
+            let mut table = write.open_table(LINKS)?;
+            for key in &keys {
+                table.remove(key.as_str())?;
+            }
+            Ok(())
+        })?;
+        // In this order: who read the table before sees the number, or has put its key where it is taken out now.
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        for key in &keys {
+            self.known.invalidate(key);
         }
         Ok(())
+    }
+
+    /// Keeps in memory what the table was seen to hold, unless links were forgotten since `before` was read.
+    fn know(&self, keys: impl IntoIterator<Item = String>, before: u64) {
+        for key in keys {
+            self.known.insert(key.clone(), ());
+            if self.forgotten.load(Ordering::SeqCst) != before {
+                self.known.invalidate(&key);
+            }
+        }
     }
 
     pub(super) fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {

@@ -271,6 +271,10 @@ impl Catalog for DiskStore {
         self.space.with_room(0, || self.catalog.link(links))
     }
 
+    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
+        self.catalog.unlink(links)
+    }
+
     fn tags(
         &self,
         origin: &Origin,

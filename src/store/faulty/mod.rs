@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     LosesRecords,
     /// Every link is said to be known.
     LinksAll,
+    /// What is unlinked stays linked.
+    LinksForEver,
 }
 
 /// `inner` behind a [`Fault`].
@@ -173,6 +175,14 @@ impl<S: Store> Catalog for Faulty<S> {
     fn link(&self, links: &[Link]) -> Result<(), StoreError> {
         self.count.write("write")?;
         self.inner.link(links)
+    }
+
+    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
+        self.count.write("write")?;
+        if self.count.fault == Fault::LinksForEver {
+            return Ok(());
+        }
+        self.inner.unlink(links)
     }
 
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {

@@ -220,6 +220,14 @@ impl Catalog for MemoryStore {
         Ok(())
     }
 
+    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
+        let mut known = self.links.lock();
+        for link in links {
+            known.remove(link);
+        }
+        Ok(())
+    }
+
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         Ok(self.public.lock().contains(origin))
     }

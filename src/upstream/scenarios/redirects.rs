@@ -235,9 +235,21 @@ async fn item_80_five_hops_are_followed() {
 }
 
 #[tokio::test]
-async fn item_77_a_private_address_is_not_visited_where_that_is_not_allowed() {
+async fn item_77_incident_13_a_private_address_is_not_visited_where_that_is_not_allowed() {
     let inside = Server::start(|_| Reply::ok(BODY)).await;
-    for host in ["127.0.0.2", "localhost", "[::ffff:7f00:1]", "2130706434"] {
+    for host in [
+        "127.0.0.2",
+        "localhost",
+        "[::ffff:7f00:1]",
+        "2130706434",
+        "0.0.0.0",
+        "10.0.0.1",
+        // Where clouds tell machines their secrets.
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "[::]",
+    ] {
         let location = format!("http://{host}:{}/", inside.port);
         let server = Server::start(move |_| Reply::redirect(307, &location)).await;
         let settings = Settings {

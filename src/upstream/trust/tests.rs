@@ -126,6 +126,53 @@ async fn our_certificate_is_shown_to_the_upstream_alone() {
     assert_eq!(answered(address, nameless).await, (false, false));
 }
 
+/// Frames of HTTP/2 (RFC 9113 section 4.1): settings, and then the beginnings of an answer that never gets any further.
+fn frames() -> Vec<u8> {
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let empty = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+    [&settings[..], &empty.repeat(10_000)].concat()
+}
+
+#[tokio::test]
+async fn incident_11_an_upstream_cannot_lead_us_into_http2() {
+    let authority = Authority::new();
+    let (chain, key) = authority.sign();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = config.with_no_client_auth().with_single_cert(chain, key);
+    let mut config = config.unwrap();
+    // What it would rather speak.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let spoken = tokio::spawn(async move {
+        let mut spoken = Vec::new();
+        for _ in 0..2 {
+            let (plain, _) = listener.accept().await.unwrap();
+            let accepted = TlsAcceptor::from(Arc::new(config.clone())).accept(plain);
+            let mut stream = accepted.await.unwrap();
+            let mut request = [0; 4];
+            stream.read_exact(&mut request).await.unwrap();
+            let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+            // It may have had enough before the end.
+            let _ = stream.write_all(&frames()).await;
+            spoken.push((protocol, request));
+        }
+        spoken
+    });
+    let trust = Trust {
+        roots: vec![authority.root()],
+        ..Trust::default()
+    };
+    assert_eq!(answered(address, trust).await, (false, false));
+    for (protocol, request) in spoken.await.unwrap() {
+        assert_ne!(protocol.as_deref(), Some(&b"h2"[..]));
+        assert_eq!(&request, b"GET ");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_gets_every_request_and_its_own_password() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

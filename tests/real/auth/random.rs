@@ -130,6 +130,7 @@ async fn items_65_66_incidents_05_16_of_random_requests_none_reads_without_a_rig
             refused += 1;
         }
     }
+    println!("rights: {read} reads with a right, {refused} refused without one");
     assert!(read > requests() / 40 && refused > read, "{read} {refused}");
     mirror.rests(Duration::from_secs(20)).await;
     let crossed = upstream.tap.blobs();

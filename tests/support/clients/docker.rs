@@ -14,6 +14,12 @@ const DOCKERD: Part = Part {
     program: "dockerd",
     package: "docker.io",
 };
+const UNSHARE: Part = Part {
+    program: "unshare",
+    package: "util-linux",
+};
+/// Runs what follows the first argument where that folder is in the place of the one of all daemons.
+const OWN_FOLDER: &str = "mkdir -p /etc/docker && mount --bind \"$0\" /etc/docker && exec \"$@\"";
 const DOCKER: Part = Part {
     program: "docker",
     package: "docker.io",
@@ -31,27 +37,31 @@ impl Docker {
     /// Starts one that pulls through `mirror` and waits until it answers.
     pub(crate) async fn start(mirror: SocketAddr) -> Self {
         let home = Home::new();
-        let config = home.file("daemon.json", "{}");
-        let mut dockerd = home.command(DOCKERD);
-        dockerd.arg("--config-file").arg(config);
-        dockerd
-            .arg("--data-root")
-            .arg(home.path("data"))
-            .arg("--exec-root")
-            .arg(home.path("exec"));
-        dockerd.arg("--pidfile").arg(home.path("pid"));
-        dockerd
-            .arg("--host")
-            .arg(format!("unix://{}", home.path("sock").display()));
-        dockerd.args([
-            "--iptables=false",
-            "--ip6tables=false",
-            "--bridge=none",
-            "--storage-driver=vfs",
-        ]);
-        dockerd
-            .arg("--registry-mirror")
-            .arg(format!("http://{mirror}"));
+        let dockerd = dockerd(&home, mirror);
+        Self::of(home, dockerd).await
+    }
+
+    /// The same for one that believes `authority` (PEM) about `registry`, whose host it may ask without a proxy. Where it
+    /// looks for that is the same for all daemons, so this one sees a folder of its own there.
+    pub(crate) async fn believing(
+        mirror: SocketAddr,
+        registry: SocketAddr,
+        authority: &str,
+    ) -> Self {
+        let home = Home::new();
+        let roots = home.file(&format!("etc/certs.d/{registry}/ca.crt"), authority);
+        assert!(roots.is_file());
+        let dockerd = dockerd(&home, mirror);
+        let mut own = home.command(UNSHARE);
+        own.args(["--mount", "--", "sh", "-c", OWN_FOLDER]);
+        own.arg(home.path("etc")).arg(dockerd.get_program());
+        own.args(dockerd.get_args());
+        own.env("NO_PROXY", registry.ip().to_string());
+        Self::of(home, own).await
+    }
+
+    /// Starts the daemon of this home and waits until it answers.
+    async fn of(home: Home, dockerd: Command) -> Self {
         let mut daemon = Daemon::start("dockerd", dockerd, &home.path("log"));
         until("dockerd answers", Duration::from_mins(1), async || {
             assert_eq!(daemon.ended(), None, "dockerd ended: {}", daemon.log());
@@ -66,6 +76,32 @@ impl Docker {
             home,
         }
     }
+}
+
+/// The command that starts the daemon of this home.
+fn dockerd(home: &Home, mirror: SocketAddr) -> Command {
+    let config = home.file("daemon.json", "{}");
+    let mut dockerd = home.command(DOCKERD);
+    dockerd.arg("--config-file").arg(config);
+    dockerd
+        .arg("--data-root")
+        .arg(home.path("data"))
+        .arg("--exec-root")
+        .arg(home.path("exec"));
+    dockerd.arg("--pidfile").arg(home.path("pid"));
+    dockerd
+        .arg("--host")
+        .arg(format!("unix://{}", home.path("sock").display()));
+    dockerd.args([
+        "--iptables=false",
+        "--ip6tables=false",
+        "--bridge=none",
+        "--storage-driver=vfs",
+    ]);
+    dockerd
+        .arg("--registry-mirror")
+        .arg(format!("http://{mirror}"));
+    dockerd
 }
 
 impl Docker {

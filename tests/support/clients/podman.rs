@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Client, Home, PATIENCE, digests_in_tar, registries_conf};
@@ -78,6 +78,22 @@ impl Podman {
     pub(crate) async fn try_pull(&self, reference: &str) -> (bool, String) {
         let mut pull = self.command("pull");
         pull.args(["--tls-verify=false", "--quiet", reference]);
+        let output = run(pull, PATIENCE).await;
+        (output.status.success(), said(&output))
+    }
+
+    /// Pulls from exactly there over TLS, believing what is in a folder as well as what everybody believes; whether it
+    /// could, and what it says.
+    pub(crate) async fn pull_believing(
+        &self,
+        authorities: Option<&Path>,
+        reference: &str,
+    ) -> (bool, String) {
+        let mut pull = self.command("pull");
+        if let Some(folder) = authorities {
+            pull.arg("--cert-dir").arg(folder);
+        }
+        pull.args(["--quiet", reference]);
         let output = run(pull, PATIENCE).await;
         (output.status.success(), said(&output))
     }

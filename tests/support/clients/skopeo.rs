@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::{Client, Home, PATIENCE, digests_in_folder, registries_conf};
 use crate::support::process::{Part, run, run_well, said};
@@ -51,6 +52,26 @@ impl Skopeo {
             Some(user) => copy.args(["--src-creds", user]),
             None => copy.arg("--src-no-creds"),
         };
+        copy.arg(format!("docker://{reference}"))
+            .arg(format!("dir:{}", self.home.path("copy").display()));
+        let output = run(copy, PATIENCE).await;
+        (output.status.success(), said(&output))
+    }
+}
+
+impl Skopeo {
+    /// Copies from exactly there over TLS, believing what is in a folder as well as what everybody believes; whether it
+    /// could, and what it says.
+    pub(crate) async fn copy_believing(
+        &self,
+        authorities: Option<&Path>,
+        reference: &str,
+    ) -> (bool, String) {
+        let mut copy = self.home.command(SKOPEO);
+        copy.args(["--insecure-policy", "copy", "--quiet", "--src-no-creds"]);
+        if let Some(folder) = authorities {
+            copy.arg("--src-cert-dir").arg(folder);
+        }
         copy.arg(format!("docker://{reference}"))
             .arg(format!("dir:{}", self.home.path("copy").display()));
         let output = run(copy, PATIENCE).await;

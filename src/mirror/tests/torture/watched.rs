@@ -129,6 +129,11 @@ impl Catalog for Watched {
         self.disk.link(links)
     }
 
+    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.unlink(links)
+    }
+
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         self.disk.is_public(origin)
     }

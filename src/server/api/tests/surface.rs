@@ -70,15 +70,15 @@ impl Surface {
 
 /// An API over an engine whose one upstream, `docker.io`, is `registry`.
 pub(super) fn api_of(registry: Arc<dyn Registry>, limited: RateLimited) -> Arc<RegistryApi> {
-    api_with(registry, RepositoryRules::default(), limited)
+    let mirror = engine_with(registry, RepositoryRules::default());
+    api_over(mirror, limited, Vec::new())
 }
 
-/// The same, of whose repositories only some may be pulled.
-pub(super) fn api_with(
+/// An engine whose one upstream, `docker.io`, is `registry`.
+pub(super) fn engine_with(
     registry: Arc<dyn Registry>,
     repositories: RepositoryRules,
-    limited: RateLimited,
-) -> Arc<RegistryApi> {
+) -> Arc<Mirror> {
     let upstream = Upstream {
         registry,
         tags: TagPolicies::all(tag_policy()),
@@ -87,7 +87,7 @@ pub(super) fn api_with(
         eager_downloads: 0,
         connections_per_blob: 1,
     };
-    let mirror = Mirror::new(Parts {
+    Mirror::new(Parts {
         access: AccessPolicy::default(),
         garbage: GarbagePolicy::default(),
         upstreams: HashMap::from([(Arc::from("docker.io"), upstream)]),
@@ -96,8 +96,7 @@ pub(super) fn api_with(
         clock: Arc::new(HandClock::default()),
         fetch_runtime: Handle::current(),
         metrics: MirrorMetrics::new(&prometheus::Registry::new()).unwrap(),
-    });
-    api_over(mirror, limited, Vec::new())
+    })
 }
 
 /// An API over `mirror`, which knows `docker.io`, with those of its upstreams that are asked with an account.
