@@ -166,7 +166,7 @@ fn read_timeouts(section: &mut Section<'_>) -> Result<Timeouts, Reported> {
 }
 
 fn read_downloads(section: &mut Section<'_>) -> Result<Downloads, Reported> {
-    const EAGER: usize = 2;
+    const EAGER: usize = 4;
     const MOST_PER_BLOB: usize = 4;
     let max = section.or("max_downloads", NonZeroUsize::MIN.saturating_add(15));
     let is_eager = section.or("eager", true);

@@ -16,7 +16,7 @@ fn downloads(keys: &str) -> (usize, usize) {
 
 #[test]
 fn no_more_is_downloaded_ahead_than_at_all() {
-    assert_eq!(downloads(""), (16, 2));
+    assert_eq!(downloads(""), (16, 4));
     assert_eq!(downloads("max_downloads = 4\neager_downloads = 4"), (4, 4));
     // The default gives way.
     assert_eq!(downloads("max_downloads = 1"), (1, 1));

@@ -1,6 +1,7 @@
 //! One fetch of a fill: a task on the fetch runtime that brings one stretch: receive, write and hash in one place.
 
 mod answer;
+mod attend;
 mod batch;
 mod telling;
 
@@ -18,6 +19,7 @@ use super::error::FillError;
 use super::fetcher::{Fetcher, carry_out, settle};
 use super::fill::{Fill, Next};
 use super::ground::FetchId;
+use super::lanes::Lane;
 use super::measures::Measures;
 use super::patience::Patience;
 use super::state::Ending;
@@ -49,6 +51,8 @@ pub(super) struct Fetch {
     work: SharedWork,
     id: FetchId,
     task: Task,
+    /// The right to its connection, while it has one.
+    lane: Option<Lane>,
     /// Where the next byte goes, and where the stretch ends; unknown to the first fetch until it is answered.
     stretch: Option<ByteRange>,
     /// What came before there and is not written yet.
@@ -83,6 +87,7 @@ impl Fetch {
             work,
             id,
             task,
+            lane: None,
             stretch,
             published: stretch.map_or(0, |it| it.start),
             batch: Batch::default(),
@@ -134,7 +139,9 @@ impl Fetch {
         let mut patience = Patience::default();
         loop {
             let before = self.written;
-            let Err(error) = self.download().await else {
+            let downloaded = self.download().await;
+            self.lane = None;
+            let Err(error) = downloaded else {
                 return Ok(());
             };
             self.publish()?;
@@ -157,7 +164,7 @@ impl Fetch {
     /// One download: of what is left of the stretch, or of what is asked for first.
     async fn download(&mut self) -> Result<(), FillError> {
         let fill = Arc::clone(&self.fill);
-        let _lane = fill.fetcher().lanes.lane(fill.joined()).await;
+        self.lane = fill.fetcher().lanes.lane(fill.joined()).await;
         let mut part = self.part();
         let mut body = match fill.fetcher().ask(part).await {
             Ok(body) => body,
@@ -219,7 +226,7 @@ impl Fetch {
             at += length;
             if self.untold() >= self.measures().publish_every {
                 self.publish()?;
-                self.split();
+                self.attend();
             }
             if !room {
                 // The end of the stream, if this was it, must be seen, or the connection is not used again.
@@ -242,19 +249,8 @@ impl Fetch {
             }
         }
         self.publish()?;
-        self.split();
+        self.attend();
         Ok(body.stream.next().await)
-    }
-
-    /// Begins one more fetch beside this, where that would bring all of it sooner.
-    fn split(&self) {
-        let most = self.fetcher().lanes.for_one_blob();
-        if most > 1
-            && let Some(next) = self.fill.split(most)
-        {
-            self.fetcher().fills.metrics.splits.inc();
-            carry_out(&self.fill, next);
-        }
     }
 
     /// Takes in what of `chunk`, which stands at `at`, lies in our stretch; goes on in the next hole where the

@@ -18,7 +18,7 @@ pub(in crate::mirror) struct Lanes {
 /// The right to one connection.
 pub(super) struct Lane {
     _all: OwnedSemaphorePermit,
-    _ahead: Option<OwnedSemaphorePermit>,
+    ahead: Option<OwnedSemaphorePermit>,
     _busy: InGauge,
 }
 
@@ -59,9 +59,16 @@ impl Lanes {
         drop(waiting);
         Some(Lane {
             _all: all,
-            _ahead: ahead,
+            ahead,
             _busy: InGauge::of(&self.gauges.busy),
         })
+    }
+}
+
+impl Lane {
+    /// A client has come: another download may run ahead of the clients.
+    pub(super) fn joined(&mut self) {
+        self.ahead = None;
     }
 }
 
@@ -133,5 +140,14 @@ mod tests {
         assert!(lanes.lane(ready(())).now_or_never().is_none());
         drop(ahead);
         assert!(lanes.lane(ready(())).now_or_never().flatten().is_some());
+    }
+
+    #[tokio::test]
+    async fn one_that_a_client_joins_is_ahead_of_nobody() {
+        let lanes = lanes(3, 1);
+        let mut first = lanes.lane(pending()).await.unwrap();
+        assert!(lanes.lane(pending()).now_or_never().is_none());
+        first.joined();
+        assert!(lanes.lane(pending()).now_or_never().flatten().is_some());
     }
 }
