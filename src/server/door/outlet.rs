@@ -11,8 +11,8 @@ pub(super) trait Outlet {
     /// Hands all of `bytes` to the connection, which may keep some of them until [`Outlet::flush`].
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as there is room for now; how
-    /// many. Behind what was written before, whose way it may wait for. `None` where it cannot be done.
+    /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as there is room for
+    /// when there is some; how many. Behind what was written before. `None` where it cannot be done.
     async fn send_file(
         &mut self,
         file: BorrowedFd<'_>,

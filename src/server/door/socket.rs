@@ -1,9 +1,13 @@
 //! The socket under a connection that is a socket and nothing more. The one place of the crate with `unsafe`.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as Plain;
+use rustix::io::fcntl_dupfd_cloexec;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The socket that `stream`'s bytes go to as they are, for as long as `stream` is borrowed; `None` where something
 /// stands between (TLS), or there is no socket.
@@ -24,6 +28,19 @@ pub(super) fn under(stream: &Stream) -> Option<BorrowedFd<'_>> {
     // socket (tokio's TcpStream or UnixStream) and closes it only when it is dropped, or taken apart by a `&mut`
     // method. The result borrows `stream`, which owns `plain`, so neither can happen before its end.
     Some(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// The same socket under another number, to wait for room on it beside its stream.
+pub(super) fn twin(socket: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
+    let twin = fcntl_dupfd_cloexec(socket, 0)?;
+    #[expect(
+        unsafe_code,
+        reason = "tokio cannot know of every type that its descriptor stays the same and open"
+    )]
+    // SAFETY: an `OwnedFd` always gives the same number, and closes it only when it is dropped: here by the `AsyncFd`
+    // that owns it, after that has taken its registration back. Nothing takes it out before.
+    let registered = unsafe { AsyncFd::register_with_interest(twin, Interest::WRITABLE) };
+    Ok(registered?)
 }
 
 #[cfg(test)]

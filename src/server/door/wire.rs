@@ -3,13 +3,14 @@
 
 use std::future::{Future, pending};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use pingora::protocols::Stream;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
@@ -31,6 +32,8 @@ pub(super) struct Wire<'a> {
     ahead: &'a mut BytesMut,
     /// Whether the client may still send.
     hears: bool,
+    /// Where room for bytes that go straight is waited for, from the first wait on.
+    room: Option<AsyncFd<OwnedFd>>,
     /// Bytes promised and not yet written.
     left: u64,
     /// Bytes written. Lives outside, so that it is right also when this writer is dropped half-way.
@@ -53,6 +56,7 @@ impl<'a> Wire<'a> {
             pace: Pace::new(limits.min_send_rate, limits.write_stall),
             ahead,
             hears: true,
+            room: None,
             left: length,
             written,
         }
@@ -97,8 +101,8 @@ impl Outlet for Wire<'_> {
     }
 
     /// Sends up to `most` bytes of `file` from `at` on without copying them, as many as the connection has room for
-    /// now; how many. Behind what was written before, whose way it may wait for. `None` where it cannot be done: not
-    /// over this connection, not with this file, not any more.
+    /// when it has some; how many. Behind what was written before. `None` where it cannot be done: not over this
+    /// connection, not with this file, not any more.
     async fn send_file(
         &mut self,
         file: BorrowedFd<'_>,
@@ -114,14 +118,23 @@ impl Outlet for Wire<'_> {
             return Ok(None);
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let taken = match sendfile(socket, file, Some(&mut at), most) {
-            Ok(taken) => taken as u64,
-            Err(Errno::AGAIN | Errno::INTR) => 0,
-            Err(_) => return Ok(None),
-        };
         // Room that is there already is no wait.
-        self.took(taken, Duration::ZERO)?;
-        Ok(Some(taken))
+        let mut waited = Duration::ZERO;
+        let taken = loop {
+            match sendfile(socket, file, Some(&mut at), most) {
+                Ok(taken) => break taken as u64,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let began = Instant::now();
+                    within(self.stall, room(&mut self.room, socket)).await?;
+                    waited += began.elapsed();
+                }
+                Err(_) => return Ok(None),
+            }
+        };
+        self.took(taken, waited)?;
+        // A file that has no more bytes is found out by reading it.
+        Ok((taken > 0).then_some(taken))
     }
 
     /// Lets nothing wait in a buffer.
@@ -146,6 +159,18 @@ impl Outlet for Wire<'_> {
         }
         pending().await
     }
+}
+
+/// Waits until `full`, a socket, has had room since it was last found full. The stream has a registration of its own, and lends
+/// it only to who writes through the stream; so this is another one, of the same socket under another number.
+async fn room(waits: &mut Option<AsyncFd<OwnedFd>>, full: BorrowedFd<'_>) -> io::Result<()> {
+    let waits = match waits {
+        Some(waits) => waits,
+        None => waits.insert(socket::twin(full)?),
+    };
+    // The next try uses it up; room that comes after this moment is told again.
+    waits.writable().await?.clear_ready();
+    Ok(())
 }
 
 /// Waits for a step of a connection at most as long as `bound`.

@@ -14,16 +14,13 @@ use crate::store::Source;
 /// processor's cache between the read and the write.
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes sent straight before others have their turn on this thread: some hundred microseconds of work.
-pub(super) const TURN: u64 = 1024 * 1024;
+/// Bytes sent straight before others have their turn on this thread: less than a millisecond of work. What a socket takes
+/// at once is as much: fewer bytes a turn wake its reader, and us, more often for the same.
+pub(super) const TURN: u64 = 4 * 1024 * 1024;
 
 /// Less than this goes through the buffer: copying it costs less than another call, and a small body leaves together
 /// with its head.
 const LITTLE: u64 = 16 * 1024;
-
-/// Bytes copied when the socket is full. To write is how its stream is asked to wait for room, and a stream's own
-/// wait costs less than a second registration of the same socket. Of what fits in when there is room, it is little.
-const STEP: usize = 4 * 1024;
 
 /// What content is read from: [`Source`], which has twins in the tests whose pages are never in memory.
 pub(super) trait Pages: Clone + Send + Sync + 'static {
@@ -50,8 +47,8 @@ impl Pages for Source {
 }
 
 /// Sends all of `range`. Whatever keeps bytes from going straight (a stream that is more than a socket, bytes that
-/// are not in memory, a full socket, trouble of any kind), the next ones go through the buffer: that way can wait, and
-/// tells trouble by whose it is.
+/// are not in memory, trouble of any kind), the next ones go through the buffer: that way can wait for the disk, and tells
+/// trouble by whose it is.
 pub(super) async fn send_range(
     pages: &impl Pages,
     range: ByteRange,
@@ -61,42 +58,37 @@ pub(super) async fn send_range(
     let mut at = range.start;
     while at < range.end {
         let went = straight(pages, ByteRange::new(at, range.end), wire);
-        let (sent, copy_next) = went.await.map_err(Broken::Client)?;
-        at += sent;
-        let length = short(range.end - at, copy_next);
-        if length > 0 {
-            let read = read_at(pages, at, length, &mut buffer);
-            let read = read.await.map_err(Broken::Content)?;
-            write(&buffer[..read], wire).await?;
-            at += read as u64;
+        if let Some(sent) = went.await.map_err(Broken::Client)? {
+            at += sent;
+            continue;
         }
+        let length = usize::try_from(range.end - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let read = read_at(pages, at, length, &mut buffer);
+        let read = read.await.map_err(Broken::Content)?;
+        write(&buffer[..read], wire).await?;
+        at += read as u64;
     }
     Ok(())
 }
 
-/// Sends of `left` what can go straight now. How many bytes went, and how many should next go through the buffer.
+/// Sends of `left` what can go straight. How many bytes went; `None` when the next ones are to go through the buffer.
 async fn straight(
     pages: &impl Pages,
     left: ByteRange,
     wire: &mut impl Outlet,
-) -> io::Result<(u64, usize)> {
+) -> io::Result<Option<u64>> {
     let most = left.len().min(TURN);
     let Some(file) = pages.file().filter(|_| most >= LITTLE) else {
-        return Ok((0, CHUNK));
+        return Ok(None);
     };
     if !is_near(pages, ByteRange::new(left.start, left.start + most)) {
-        return Ok((0, CHUNK));
+        return Ok(None);
     }
-    let Some(sent) = wire.send_file(file, left.start, most).await? else {
-        return Ok((0, CHUNK));
-    };
-    if sent < most {
-        return Ok((sent, STEP));
-    }
-    if sent == TURN {
+    let sent = wire.send_file(file, left.start, most).await?;
+    if sent == Some(TURN) {
         yield_now().await;
     }
-    Ok((sent, 0))
+    Ok(sent)
 }
 
 /// Whether `range` seems to be in memory: its first byte and its last are. sendfile(2) has no way to be told not to
@@ -135,10 +127,6 @@ async fn read_at(
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(read)
-}
-
-fn short(length: u64, most: usize) -> usize {
-    usize::try_from(length).map_or(most, |length| length.min(most))
 }
 
 #[cfg(test)]
