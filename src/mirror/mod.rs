@@ -85,8 +85,8 @@ pub use error::MirrorError;
 pub use fills::{FillError, FillPolicy, FillSeen, Follower, Joined, Measures, Run, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
 pub use keeping::{
-    Collected, ContentKept, Explained, Garbage, GarbagePolicy, KeepingError, KeptPage, Pin, Purged,
-    RecordKept, Refreshed, RepositoryKept, TagKept,
+    Collected, ContentKept, Explained, Garbage, GarbagePolicy, KeepingError, KeptPage, PartsHere,
+    Pin, Purged, RecordKept, Refreshed, RepositoryKept, TagKept,
 };
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
