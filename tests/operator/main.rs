@@ -13,5 +13,6 @@ mod commands;
 mod page;
 mod prometheus;
 mod queries;
+mod readme;
 mod rules;
 mod traffic;
