@@ -15,4 +15,5 @@ mod prometheus;
 mod queries;
 mod readme;
 mod rules;
+mod service;
 mod traffic;
