@@ -174,9 +174,13 @@ async fn lint(mirror: &Mirror) {
 async fn every_panel_and_alert_speaks_of_a_real_run() {
     let mut upstream = Upstream::start(Access::Open).await;
     // Blobs are fetched ahead, as by default: each transfer is a miss all the same, and the rates are the tap's.
+    // There is room for two of three images, and the tag of the last one is asked about each time.
     let mirror = Plan::of(&upstream.tap)
         .tags_for("1h")
         .patient_for("5s")
+        .keeping("1600KiB")
+        .of_store("min_age = \"0s\"")
+        .and("[[upstreams.\"docker.io\".tags.rules]]\nrepository = \"library/image-3\"\nttl = \"0s\"\n")
         .start()
         .await;
     let mut prometheus = Prometheus::of(&mirror).await;
@@ -201,6 +205,8 @@ async fn every_panel_and_alert_speaks_of_a_real_run() {
     for _ in 0..2 {
         let gone = mirror.get("/v2/library/image-1/manifests/never").await;
         assert!(gone.status() >= 500, "{}", gone.status());
+        let stale = mirror.get("/v2/library/image-3/manifests/one").await;
+        assert_eq!(stale.status(), 200, "{}", stale.text());
         prometheus.catches_up(&mirror).await;
     }
 
@@ -208,6 +214,13 @@ async fn every_panel_and_alert_speaks_of_a_real_run() {
     run_readme(&prometheus).await;
     run_alerts(&prometheus).await;
     lint(&mirror).await;
+    for outcome in ["hit", "join", "miss", "revalidated", "stale", "error"] {
+        let labels = [("outcome", outcome)];
+        let counted = mirror.metric("roadstead_requests_total", &labels).await;
+        assert!(counted > 0.0, "there was no {outcome}");
+    }
+    let evicted = mirror.metric("roadstead_store_evictions_total", &[]).await;
+    assert!(evicted > 0.0, "nothing was evicted");
     for title in ["Failed", "Failures"] {
         let shown = panel(&prometheus, title).await;
         assert!(shown > 0.0, "{title}: {shown}");
