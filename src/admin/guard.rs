@@ -13,6 +13,8 @@ use subtle::ConstantTimeEq;
 /// What of a request matters to the guard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visitor<'a> {
+    /// Whether it came by a socket that only the operator can open.
+    pub(super) is_operator: bool,
     /// The address it comes from, if it has one.
     pub(super) peer: Option<IpAddr>,
     /// `Host`, or the authority of an absolute target.
@@ -47,6 +49,9 @@ pub(super) enum TurnedAway {
 pub(super) fn admit(visitor: &Visitor<'_>, token: Option<&str>) -> Result<(), TurnedAway> {
     if is_foreign(visitor) {
         return Err(TurnedAway::OtherOrigin);
+    }
+    if visitor.is_operator {
+        return Ok(());
     }
     let Some(token) = token else {
         // No token tells a program from a page: only a name that cannot be made to point here does.
@@ -120,6 +125,7 @@ mod tests {
     use super::*;
 
     const HERE: Visitor<'_> = Visitor {
+        is_operator: false,
         peer: Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
         host: Some("127.0.0.1:5001"),
         origin: None,
@@ -233,6 +239,23 @@ mod tests {
             assert_eq!(admit(&visitor, None), answer, "{origin:?} {site:?}");
             assert_eq!(admit(&visitor, Some("t")), answer, "{origin:?} {site:?}");
         }
+    }
+
+    #[test]
+    fn who_can_open_the_socket_needs_no_token_and_is_no_page() {
+        let visitor = Visitor {
+            is_operator: true,
+            peer: None,
+            host: None,
+            ..HERE
+        };
+        assert_eq!(admit(&visitor, None), Ok(()));
+        assert_eq!(admit(&visitor, Some("t")), Ok(()));
+        let page = Visitor {
+            origin: Some("http://evil.test"),
+            ..visitor
+        };
+        assert_eq!(admit(&page, Some("t")), Err(TurnedAway::OtherOrigin));
     }
 
     proptest! {

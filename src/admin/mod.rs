@@ -72,6 +72,15 @@ pub struct AdminParts {
     pub upstreams: Vec<Declared>,
 }
 
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a network, from this address, if it is known.
+    Network(Option<IpAddr>),
+    /// By a socket in the file system that only the operator can open.
+    OperatorsSocket,
+}
+
 /// Answers the operator's requests.
 pub struct AdminApi {
     parts: AdminParts,
@@ -87,24 +96,20 @@ impl AdminApi {
         }
     }
 
-    /// Answers one request, which came from `peer`. Never fails: an error is an answer too.
-    pub async fn answer(&self, request: &Parts, peer: Option<IpAddr>) -> Response<Bytes> {
-        match self.answered(request, peer).await {
+    /// Answers one request, which came by `way`. Never fails: an error is an answer too.
+    pub async fn answer(&self, request: &Parts, way: Way) -> Response<Bytes> {
+        match self.answered(request, way).await {
             Ok(response) => response,
             Err(trouble) => answers::trouble(&trouble),
         }
     }
 
-    async fn answered(
-        &self,
-        request: &Parts,
-        peer: Option<IpAddr>,
-    ) -> Result<Response<Bytes>, Trouble> {
+    async fn answered(&self, request: &Parts, way: Way) -> Result<Response<Bytes>, Trouble> {
         let found = find(&request.method, request.uri.path());
         let is_open = matches!(found, Found::Operation(operation) if operation.is_open());
         if !is_open {
             // Before anything is told, be it only what there is.
-            admit(&visitor(request, peer), self.parts.token.as_deref())?;
+            admit(&visitor(request, way), self.parts.token.as_deref())?;
         }
         let operation = match found {
             Found::Operation(operation) => operation,
@@ -122,13 +127,17 @@ impl AdminApi {
     }
 }
 
-fn visitor(request: &Parts, peer: Option<IpAddr>) -> Visitor<'_> {
+fn visitor(request: &Parts, way: Way) -> Visitor<'_> {
     let field = |name: HeaderName| request.headers.get(name)?.to_str().ok();
     let safe = matches!(request.method, Method::GET | Method::HEAD);
     // A field that is no text is another origin's all the same.
     let origin = request.headers.get(ORIGIN);
     Visitor {
-        peer,
+        is_operator: matches!(way, Way::OperatorsSocket),
+        peer: match way {
+            Way::Network(peer) => peer,
+            Way::OperatorsSocket => None,
+        },
         host: request
             .uri
             .authority()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::trouble::Trouble;
-use crate::oci::{Reference, Repository};
+use crate::oci::{Digest, Reference, Repository};
 use crate::store::Origin;
 
 /// The upstream whose single-component repositories live below `library/`.
@@ -67,6 +67,13 @@ pub(super) fn reference(text: &str, declared: &[Declared]) -> Result<(Origin, Re
         _ => (name, "latest"),
     };
     let wrong = |why: &dyn std::fmt::Display| Trouble::wrong(format!("{text:?}: {why}"));
+    if digest.is_none() && matches!(name, "sha256" | "sha512") {
+        // Nobody's repository is called so: a digest is meant, and maybe misspelt.
+        return Err(match text.parse::<Digest>() {
+            Ok(_) => wrong(&"a digest alone names no repository: write REPOSITORY@DIGEST"),
+            Err(why) => wrong(&why),
+        });
+    }
     let reference = match digest {
         Some(digest) => Reference::Digest(digest.parse().map_err(|why| wrong(&why))?),
         None => Reference::Tag(tag.parse().map_err(|why| wrong(&why))?),
@@ -141,6 +148,9 @@ mod tests {
             ("alpine:", "tag"),
             ("alpine@sha256:00", "digest"),
             ("ghcr.io/../r", "component"),
+            ("sha256:zz", "hexadecimal"),
+            ("sha512", "algorithm:value"),
+            (&format!("sha256:{}", "0".repeat(64)), "REPOSITORY@DIGEST"),
         ] {
             let told = reference(text, &upstreams()).unwrap_err().to_string();
             assert!(told.contains(why), "{text}: {told}");

@@ -1,5 +1,6 @@
 //! Each operation: what the engine is asked, and what its answer becomes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,10 @@ const DESCRIPTION: &str = include_str!("openapi.yaml");
 
 /// What was asked for is nothing that there is.
 pub(super) fn unknown_path() -> Trouble {
-    let paths: Vec<_> = TABLE.iter().map(|(_, path, _)| *path).collect();
+    let mut paths: Vec<_> = TABLE.iter().map(|(_, path, _)| *path).collect();
+    let mut seen = HashSet::new();
+    // Some paths are known with more than one method.
+    paths.retain(|path| seen.insert(*path));
     let reason = format!("not found; known: {}", paths.join(", "));
     Trouble::new(StatusCode::NOT_FOUND, reason)
 }
@@ -280,7 +284,7 @@ impl AdminApi {
         let declared = &self.parts.upstreams;
         let views = seen.iter();
         views
-            .map(|seen| UpstreamView::of(seen, declared, gathered))
+            .map(|seen| UpstreamView::of(seen, declared, self.parts.offline, gathered))
             .collect()
     }
 

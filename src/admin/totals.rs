@@ -3,6 +3,9 @@
 use prometheus::proto::{Metric, MetricFamily};
 use serde::Serialize;
 
+/// How the reasons of a bypass begin that is owed to the store: it fails, or is full.
+const PAST_THE_STORE: [&str; 2] = ["store_", "too_large"];
+
 /// The kinds of request that pulls are made of.
 const PULLED: [&str; 2] = ["manifest", "blob"];
 
@@ -16,15 +19,18 @@ pub(super) struct Totals {
     pub(super) requests: u64,
     /// Answered from what is here: hit, revalidated, stale.
     pub(super) hits: u64,
-    /// Answered from a download that another request had begun.
+    /// Answered from a download that was begun for another request.
     pub(super) joins: u64,
     /// Answered by a transfer of their own: miss, bypass.
     pub(super) misses: u64,
     /// Answered from an older record, because upstream could not be asked; among the hits, too.
     pub(super) stale: u64,
+    /// Answered past the store, because it fails or has no room; among the misses, too.
+    pub(super) past_store: u64,
     /// Failed.
     pub(super) errors: u64,
-    /// The share of hits among hits, joins and misses; `None` before the first.
+    /// The share of hits and joins, which took no transfer of their own, among hits, joins and misses; `None` before
+    /// the first.
     pub(super) hit_rate: Option<f64>,
     /// Bytes sent to clients.
     pub(super) served_bytes: u64,
@@ -55,7 +61,7 @@ impl Gathered {
         let misses = requests(&["miss", "bypass"]);
         let served_bytes = served(&[]);
         let fetched_bytes = self.sum("roadstead_upstream_received_bytes_total", of);
-        // Not by outcome: whoever joins a download that was begun ahead saves nothing.
+        // Not by outcome: what was fetched ahead, and never asked for, costs all the same.
         let saved_bytes = served_bytes.saturating_sub(fetched_bytes);
         Totals {
             requests: requests(&[]),
@@ -63,8 +69,13 @@ impl Gathered {
             joins,
             misses,
             stale: requests(&["stale"]),
+            past_store: self.sum("roadstead_request_reasons_total", |metric| {
+                let why = label(metric, "why");
+                let is_past = PAST_THE_STORE.iter().any(|it| why.starts_with(it));
+                of(metric) && label(metric, "outcome") == "bypass" && is_past
+            }),
             errors: requests(&["error"]),
-            hit_rate: share(hits, hits + joins + misses),
+            hit_rate: share(hits + joins, hits + joins + misses),
             served_bytes,
             saved_bytes,
             byte_hit_rate: share(saved_bytes, served_bytes),
@@ -82,6 +93,11 @@ impl Gathered {
         };
         let metric = self.samples(name).find(has)?;
         Some(whole(metric.get_gauge().get_value()))
+    }
+
+    /// The value of a counter, over all its labels.
+    pub(super) fn counter(&self, name: &str) -> u64 {
+        self.sum(name, |_| true)
     }
 
     fn sum(&self, name: &str, wanted: impl Fn(&Metric) -> bool) -> u64 {
@@ -146,6 +162,14 @@ mod tests {
         ];
         counters(&registry, "roadstead_requests_total", &by, rows);
         counters(&registry, "roadstead_served_bytes_total", &by, rows);
+        let reasons: &[(&[&str], u64)] = &[
+            (&["a", "bypass", "store_full"], 2),
+            (&["a", "bypass", "too_large"], 1),
+            (&["a", "bypass", "head"], 9),
+            (&["a", "error", "store"], 9),
+        ];
+        let by = ["upstream", "outcome", "why"];
+        counters(&registry, "roadstead_request_reasons_total", &by, reasons);
         let received: &[(&[&str], u64)] = &[(&["a", "blob"], 5), (&["b", "token"], 2)];
         let by = ["upstream", "kind"];
         counters(
@@ -162,7 +186,7 @@ mod tests {
             (13, 7, 1, 2)
         );
         assert_eq!((all.stale, all.errors), (1, 3));
-        assert_eq!(all.hit_rate, Some(0.7));
+        assert_eq!((all.hit_rate, all.past_store), (Some(0.8), 3));
         assert_eq!((all.served_bytes, all.saved_bytes), (13, 6));
         assert_eq!(all.fetched_bytes, 7);
         let of_b = gathered.totals(Some("b"));

@@ -29,6 +29,9 @@ pub(super) struct StoreView {
     pub(super) fills: u64,
     pub(super) reserved: u64,
     pub(super) pinned: u64,
+    /// Contents evicted since the start, for whatever reason.
+    pub(super) evicted: u64,
+    pub(super) evicted_bytes: u64,
 }
 
 impl StoreView {
@@ -40,6 +43,8 @@ impl StoreView {
             fills: bytes("fills").unwrap_or_default(),
             reserved: bytes("reserved").unwrap_or_default(),
             pinned: bytes("pinned").unwrap_or_default(),
+            evicted: gathered.counter("roadstead_store_evictions_total"),
+            evicted_bytes: gathered.counter("roadstead_store_evicted_bytes_total"),
         })
     }
 
@@ -55,7 +60,8 @@ pub(super) struct UpstreamView {
     pub(super) name: String,
     /// Where it is asked.
     pub(super) host: String,
-    /// `up`, `slow`, `down` (assumed to be out), or `spent` (what it grants is down to the reserve).
+    /// `up`, `slow`, `down` (assumed to be out), `spent` (what it grants is down to the reserve), or `offline` (nobody is
+    /// asked).
     pub(super) state: &'static str,
     pub(super) downloads: u64,
     pub(super) downloads_waiting: u64,
@@ -65,14 +71,23 @@ pub(super) struct UpstreamView {
 }
 
 impl UpstreamView {
-    pub(super) fn of(seen: &UpstreamSeen, declared: &[Declared], gathered: &Gathered) -> Self {
+    pub(super) fn of(
+        seen: &UpstreamSeen,
+        declared: &[Declared],
+        offline: bool,
+        gathered: &Gathered,
+    ) -> Self {
         let labels = [("upstream", &*seen.name)];
         let gauge = |name| gathered.gauge(name, &labels);
         let host = declared.iter().find(|it| it.name == seen.name);
         Self {
             name: seen.name.to_string(),
             host: host.map(|it| it.host.clone()).unwrap_or_default(),
-            state: state(seen.standing),
+            state: if offline {
+                "offline"
+            } else {
+                state(seen.standing)
+            },
             downloads: gauge("roadstead_lanes_busy").unwrap_or_default(),
             downloads_waiting: gauge("roadstead_lanes_waiting").unwrap_or_default(),
             ratelimit_remaining: gauge("roadstead_upstream_ratelimit_remaining"),

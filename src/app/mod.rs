@@ -27,7 +27,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use self::admin_door::AdminDoor;
 pub use self::engine::Engine;
 use self::entrance::{Entrance, Opened};
 pub use self::policies::limits;
@@ -39,7 +38,7 @@ use crate::config::Config;
 use crate::mirror::warm::Warmer;
 use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, Upstream};
 use crate::server::{
-    Access, AccessParts, BindError, DoorLimits, Drained, Listeners, RegistryApi, Renew, ServeError,
+    Access, AccessParts, BindError, Drained, Listeners, RegistryApi, Renew, ServeError,
     ServerMetrics, TlsError, keep_renewed, renewal_requests,
 };
 use crate::store::{DiskStore, StoreError};
@@ -50,9 +49,6 @@ use crate::upstream::BuildError;
 fn fetch_threads() -> usize {
     available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
-
-/// Connections to the operator's side: a few scrapers and probes.
-const ADMIN_CONNECTIONS: usize = 64;
 
 /// How often files that may be replaced are looked at without being asked to.
 const RENEWAL: Duration = Duration::from_secs(15);
@@ -177,15 +173,7 @@ impl App {
             token: token.map(|token| token.expose().to_owned()),
             upstreams: config.upstreams().iter().map(declared).collect(),
         });
-        let limits = DoorLimits {
-            connections: ADMIN_CONNECTIONS,
-            ..DoorLimits::default()
-        };
-        let admin = operator.add(
-            config.admin().listen,
-            Arc::new(AdminDoor(admin_api)),
-            limits,
-        )?;
+        let admin = admin_door::open(&mut operator, config.admin(), admin_api)?;
 
         Ok(Self {
             store,

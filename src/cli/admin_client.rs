@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Which mirror is meant, and what opens it.
 #[derive(Args, Clone, Debug)]
 pub(super) struct At {
-    /// The mirror's operator side; by default `http://127.0.0.1:5001`.
+    /// The mirror's operator side, a URL or `unix:PATH`; by default `http://127.0.0.1:5001`.
     #[arg(long, value_name = "URL", global = true, conflicts_with = "config")]
     server: Option<String>,
     /// The mirror's config file: tells address and token.
@@ -64,24 +64,32 @@ pub(super) enum AskError {
 pub(super) struct AdminClient {
     runtime: Runtime,
     http: Client,
-    server: Url,
+    /// Where requests go, in the form that they need.
+    base: Url,
+    /// The server as its user wrote it.
+    server: String,
 }
 
 impl AdminClient {
     /// A client of the mirror that `at` means. Asks nothing yet.
     pub(super) fn new(at: &At) -> Result<Self, AskError> {
         let (server, token) = at.found()?;
-        let url = Url::parse(&server);
-        let url = url
+        let socket = server.strip_prefix("unix:").map(Path::new);
+        // Over a socket the URL says nothing but that it is this machine.
+        let url = Url::parse(socket.map_or(&*server, |_| "http://localhost"));
+        let base = url
             .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"));
-        let server = url.ok_or_else(|| {
-            AskError::Unusable(format!("{server:?} is not a URL such as {USUAL}"))
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .filter(|_| socket != Some(Path::new("")));
+        let base = base.ok_or_else(|| {
+            let why = format!("{server:?} is not a URL such as {USUAL}, and not unix:PATH");
+            AskError::Unusable(why)
         })?;
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
-            http: http_client(token.as_deref())?,
-            server,
+            http: http_client(token.as_deref(), socket)?,
+            base,
+            server: server.trim_end_matches('/').to_owned(),
         })
     }
 
@@ -104,12 +112,12 @@ impl AdminClient {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Value, AskError> {
-        let mut url = self.server.clone();
+        let mut url = self.base.clone();
         url.set_path(&format!("/api/v1/{path}"));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let server = || self.server.as_str().trim_end_matches('/').to_owned();
+        let server = || self.server.clone();
         let exchange = async {
             let response = self.http.request(method, url).send().await?;
             Ok::<_, reqwest::Error>((response.status(), response.bytes().await?))
@@ -171,7 +179,7 @@ fn read_token(file: &Path) -> Result<String, AskError> {
 }
 
 /// Speaks HTTP, and TLS with the roots of this machine: the operator's side may lie behind somebody else's.
-fn http_client(token: Option<&str>) -> Result<Client, AskError> {
+fn http_client(token: Option<&str>, socket: Option<&Path>) -> Result<Client, AskError> {
     let unusable = |error: &dyn std::error::Error| AskError::Unusable(cause(error));
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -190,7 +198,12 @@ fn http_client(token: Option<&str>) -> Result<Client, AskError> {
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    Client::builder()
+    let client = Client::builder();
+    let client = match socket {
+        Some(path) => client.unix_socket(path),
+        None => client,
+    };
+    client
         .tls_backend_preconfigured(tls)
         .default_headers(headers)
         .no_proxy()
@@ -250,7 +263,7 @@ mod tests {
         };
         let told = missing.found().unwrap_err().to_string();
         assert!(told.starts_with("/nonexistent cannot be read"), "{told}");
-        for server in ["127.0.0.1:5001", "ftp://a", ""] {
+        for server in ["127.0.0.1:5001", "ftp://a", "", "unix:"] {
             let wrong = At {
                 server: Some(server.to_owned()),
                 ..at()

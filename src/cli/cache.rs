@@ -8,8 +8,9 @@ use http::Method;
 use serde_json::Value;
 
 use super::admin_client::{AdminClient, AskError, At};
-use super::figures::{bytes, moment, text};
+use super::figures::{bytes, count, moment, parts, text};
 use super::told;
+use crate::oci::Digest;
 
 /// The items asked for at once.
 const PAGE: &str = "1000";
@@ -42,6 +43,8 @@ pub(super) enum CacheCommand {
         /// The pin's name.
         name: String,
     },
+    /// List the pins, and what each keeps.
+    Pins,
     /// Ask upstream now what a tag means.
     Refresh {
         /// A reference with a tag.
@@ -70,7 +73,7 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
     match command {
         CacheCommand::Ls { place } => list(&client, place.as_deref(), as_json),
         CacheCommand::Explain { what } => {
-            let told = client.get("explain", &[subject(what)])?;
+            let told = client.get("explain", &[subject(what)?])?;
             show(&told, as_json, explained)
         }
         CacheCommand::Pin { name, references } => {
@@ -78,8 +81,9 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
             query.extend(references.iter().map(|it| ("reference", it.as_str())));
             let told = client.ask(Method::POST, "pin", &query)?;
             show(&told, as_json, |told| {
-                let count = told["digests"].as_array().map_or(0, Vec::len);
-                vec![format!("{}: {count} pinned", text(&told["name"]))]
+                let pinned = told["digests"].as_array().map_or(0, Vec::len);
+                let images = count(&pinned.into(), "image");
+                vec![format!("{}: {images} pinned", text(&told["name"]))]
             })
         }
         CacheCommand::Unpin { name } => {
@@ -87,6 +91,13 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
             show(&told, as_json, |told| {
                 vec![format!("{}: unpinned", text(&told["unpinned"]))]
             })
+        }
+        CacheCommand::Pins => {
+            let told = client.get("pins", &[])?;
+            for pin in told["items"].as_array().into_iter().flatten() {
+                show(pin, as_json, pinned)?;
+            }
+            Ok(())
         }
         CacheCommand::Refresh { reference } => {
             let told = client.ask(Method::POST, "refresh", &[("reference", reference)])?;
@@ -104,12 +115,13 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
             })
         }
         CacheCommand::Rm { what } => {
-            let told = client.ask(Method::POST, "purge", &[subject(what)])?;
+            let told = client.ask(Method::POST, "purge", &[subject(what)?])?;
             show(&told, as_json, |told| {
-                let (records, contents) = (text(&told["records"]), text(&told["contents"]));
-                let bytes = bytes(&told["bytes"]);
                 vec![format!(
-                    "{records} tags forgotten, {contents} contents removed, {bytes}"
+                    "{} forgotten, {} removed, {}",
+                    count(&told["records"], "tag"),
+                    count(&told["contents"], "content"),
+                    bytes(&told["bytes"])
                 )]
             })
         }
@@ -117,11 +129,24 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
 }
 
 /// Whether a digest or a reference is meant. A tag behind a colon may look like a digest of some algorithm that nobody
-/// uses.
-fn subject(what: &str) -> (&'static str, &str) {
-    let digest = what.parse::<crate::oci::Digest>();
-    let is_digest = digest.is_ok_and(|digest| digest.is_verifiable());
-    (if is_digest { "digest" } else { "reference" }, what)
+/// uses; what begins as a digest of one that is used is no tag, however short it is.
+fn subject(what: &str) -> Result<(&'static str, &str), AskError> {
+    match what.split_once(':') {
+        Some(("sha256" | "sha512", _)) => match what.parse::<Digest>() {
+            Ok(_) => Ok(("digest", what)),
+            Err(why) => Err(AskError::Unusable(format!("{what:?}: {why}"))),
+        },
+        _ => Ok(("reference", what)),
+    }
+}
+
+/// A pin, and under it what it keeps.
+fn pinned(pin: &Value) -> Vec<String> {
+    let digests = pin["digests"].as_array().map_or(&[][..], Vec::as_slice);
+    let images = count(&digests.len().into(), "image");
+    let mut lines = vec![format!("{}  {images}", text(&pin["name"]))];
+    lines.extend(digests.iter().map(|it| format!("  {}", text(it))));
+    lines
 }
 
 /// Lists page by page, so that the first lines come at once whatever there is.
@@ -150,17 +175,25 @@ fn list(client: &AdminClient, place: Option<&str>, as_json: bool) -> Result<(), 
 fn line(item: &Value) -> String {
     if item["repository"].is_string() {
         let (upstream, repository) = (text(&item["upstream"]), text(&item["repository"]));
-        return format!("{upstream}/{repository}  {} tags", text(&item["tags"]));
+        return format!("{upstream}/{repository}  {}", count(&item["tags"], "tag"));
     }
     let pins = item["pins"].as_array().map_or(0, Vec::len);
     format!(
-        "{:<20} {}  {:>10}  used {}{}",
+        "{:<20} {}  {:>10}  {}  used {}{}",
         text(&item["tag"]),
         text(&item["digest"]),
         bytes(&item["bytes"]),
+        wholeness(&item["parts"]),
         moment(&item["last_use"]),
         if pins > 0 { "  pinned" } else { "" },
     )
+}
+
+fn wholeness(told: &Value) -> String {
+    match told {
+        Value::Null => "its manifest is not here".to_owned(),
+        told => parts(told),
+    }
 }
 
 fn explained(told: &Value) -> Vec<String> {
@@ -170,6 +203,9 @@ fn explained(told: &Value) -> Vec<String> {
         (_, Value::Null) => "  not here".to_owned(),
         (_, arriving) => format!("  on its way, {} so far", bytes(arriving)),
     });
+    if told["parts"].is_object() {
+        lines.push(format!("  {}", parts(&told["parts"])));
+    }
     let record = &told["record"];
     if record.is_object() {
         lines.push(format!(
@@ -215,7 +251,8 @@ fn collected(at: &At, dry_run: bool, as_json: bool) -> Result<(), AskError> {
         } else {
             "removed"
         };
-        lines.push(format!("{} {verb}, {}", items.len(), bytes(&told["bytes"])));
+        let contents = count(&items.len().into(), "content");
+        lines.push(format!("{contents} {verb}, {}", bytes(&told["bytes"])));
         lines
     })
 }
@@ -245,16 +282,28 @@ mod tests {
     #[test]
     fn a_digest_is_told_from_a_reference() {
         let digest = format!("sha256:{}", "0".repeat(64));
-        assert_eq!(subject(&digest).0, "digest");
-        for reference in ["alpine:3", "sha256:3", "a/b@sha256:00"] {
-            assert_eq!(subject(reference).0, "reference", "{reference}");
+        assert_eq!(subject(&digest).unwrap().0, "digest");
+        for reference in ["alpine:3", "sha1:3", "a/b@sha256:00", "a/sha256:3"] {
+            assert_eq!(subject(reference).unwrap().0, "reference", "{reference}");
         }
+        for (wrong, why) in [("sha256:zz", "hexadecimal"), ("sha512:00", "128")] {
+            let told = subject(wrong).unwrap_err();
+            assert!(matches!(told, AskError::Unusable(_)));
+            assert!(told.to_string().contains(why), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_told_with_what_it_keeps() {
+        let pin = json!({"name": "site", "digests": ["sha256:ab"]});
+        assert_eq!(pinned(&pin), ["site  1 image", "  sha256:ab"]);
     }
 
     #[test]
     fn an_explanation_says_what_is_known_and_no_more() {
         let told = json!({
             "digest": "sha256:ab", "is_here": true, "size": 2048, "arriving": null,
+            "parts": {"is_complete": false, "manifests": 0, "blobs": 5, "blobs_here": 3},
             "record": {"tag": "3", "state": "fresh", "checked_at": 0},
             "shown_by_repository": true, "last_use": null, "pins": ["keep"], "records": null,
         });
@@ -263,6 +312,7 @@ mod tests {
             [
                 "sha256:ab",
                 "  here, 2.0 KiB",
+                "  incomplete: 3 of 5 blobs here",
                 "  tag 3: fresh, confirmed 1970-01-01T00:00:00Z",
                 "  the repository has shown it",
                 "  pinned by keep",

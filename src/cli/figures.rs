@@ -10,6 +10,31 @@ pub(super) fn bytes(value: &Value) -> String {
     )
 }
 
+/// A number of things: `1 tag`, `2 tags`.
+pub(super) fn count(value: &Value, thing: &str) -> String {
+    let s = if value.as_u64() == Some(1) { "" } else { "s" };
+    format!("{} {thing}{s}", text(value))
+}
+
+/// How much is here of an image, as the API tells it: `complete`, or what is missing.
+pub(super) fn parts(parts: &Value) -> String {
+    let here = |what: &str, thing: &str| {
+        let of = count(&parts[what], thing);
+        format!("{} of {of}", text(&parts[&*format!("{what}_here")]))
+    };
+    let is_index = parts["manifests"].as_u64().unwrap_or_default() > 0;
+    match (parts["is_complete"] == true, is_index) {
+        (true, false) => "complete".to_owned(),
+        (true, true) => format!("complete for {}", here("manifests", "platform")),
+        (false, false) => format!("incomplete: {} here", here("blobs", "blob")),
+        (false, true) => format!(
+            "incomplete: {}, {} here",
+            here("manifests", "platform"),
+            here("blobs", "blob")
+        ),
+    }
+}
+
 /// A share as a percentage; a dash before there is one.
 pub(super) fn percent(value: &Value) -> String {
     let share = value.as_f64();
@@ -62,5 +87,22 @@ mod tests {
         assert_eq!(moment(&json!(u64::MAX)), "-");
         assert_eq!(text(&json!("a\u{1b}[2Jb")), "a?[2Jb");
         assert_eq!(text(&json!(7)), "7");
+        assert_eq!(count(&json!(1), "tag"), "1 tag");
+        assert_eq!(count(&json!(0), "tag"), "0 tags");
+    }
+
+    #[test]
+    fn what_is_missing_of_an_image_is_told() {
+        let told = |is_complete, manifests, manifests_here, blobs, blobs_here| {
+            parts(&json!({
+                "is_complete": is_complete, "manifests": manifests, "manifests_here": manifests_here,
+                "blobs": blobs, "blobs_here": blobs_here,
+            }))
+        };
+        assert_eq!(told(true, 0, 0, 5, 5), "complete");
+        assert_eq!(told(false, 0, 0, 5, 3), "incomplete: 3 of 5 blobs here");
+        assert_eq!(told(true, 4, 1, 5, 5), "complete for 1 of 4 platforms");
+        let index = "incomplete: 1 of 4 platforms, 3 of 5 blobs here";
+        assert_eq!(told(false, 4, 1, 5, 3), index);
     }
 }

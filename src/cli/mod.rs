@@ -9,6 +9,7 @@ mod demo;
 mod descriptors;
 mod figures;
 mod logging;
+mod notify;
 mod serve;
 mod status;
 mod verify;

@@ -4,7 +4,9 @@ use std::future::pending;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{config_check::UNUSABLE, descriptors, logging};
+use futures_util::FutureExt;
+
+use super::{config_check::UNUSABLE, descriptors, logging, notify};
 use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::server::{Drained, termination};
@@ -58,6 +60,11 @@ fn serve(config: &Config) -> Result<(), AppError> {
         tracing::info!(socket = %path.display(), "serving clients");
     }
     tracing::info!(address = %app.addresses().admin, "serving the operator");
+    if let Some(path) = &config.admin().socket {
+        tracing::info!(socket = %path.display(), "serving the operator");
+    }
+    // Everything is bound: whoever comes now is served.
+    notify::tell("READY=1");
     // A second signal, heard from the first one on.
     let hurry = async {
         match termination() {
@@ -65,7 +72,8 @@ fn serve(config: &Config) -> Result<(), AppError> {
             Err(_) => pending().await,
         }
     };
-    match app.run(termination, hurry)? {
+    let stop = || Ok(termination()?.map(|()| notify::tell("STOPPING=1")));
+    match app.run(stop, hurry)? {
         Drained::Whole => tracing::info!("ended"),
         Drained::CutShort => tracing::warn!("ended; some requests were cut short"),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::admin_client::{AdminClient, AskError, At};
-use super::figures::{bytes, duration, percent, text};
+use super::figures::{bytes, count, duration, percent, text};
 use super::told;
 
 /// How often it is looked again with `--watch`.
@@ -68,6 +68,7 @@ fn screen(told: &Value) -> Result<String, fmt::Error> {
         ("fetched", bytes(&totals["fetched_bytes"])),
         ("requests", text(&totals["requests"])),
         ("  joined", text(&totals["joins"])),
+        ("  past the store", text(&totals["past_store"])),
         ("  failed", text(&totals["errors"])),
         ("connections", text(&status["connections"])),
     ] {
@@ -84,21 +85,31 @@ fn screen(told: &Value) -> Result<String, fmt::Error> {
             "store",
             bytes(&store["pinned"])
         )?;
+        writeln!(
+            out,
+            "  {:<20} {}, {}",
+            "evicted",
+            count(&store["evicted"], "content"),
+            bytes(&store["evicted_bytes"])
+        )?;
     }
     writeln!(out, "\nupstreams")?;
     for upstream in told["upstreams"].as_array().into_iter().flatten() {
         let left = match upstream["ratelimit_remaining"].as_u64() {
-            Some(left) => format!(", {left} pulls left"),
+            Some(_) => format!(", {} left", count(&upstream["ratelimit_remaining"], "pull")),
             None => String::new(),
+        };
+        let state = match upstream["state"].as_str() {
+            Some("offline") => "not asked (offline)".to_owned(),
+            _ => text(&upstream["state"]),
         };
         writeln!(
             out,
-            "  {:<20} {:<5} {}, {} fetched, {} downloads, {} waiting{left}",
+            "  {:<20} {state:<5} {}, {} fetched, {}, {} waiting{left}",
             text(&upstream["name"]),
-            text(&upstream["state"]),
             text(&upstream["host"]),
             bytes(&upstream["totals"]["fetched_bytes"]),
-            text(&upstream["downloads"]),
+            count(&upstream["downloads"], "download"),
             text(&upstream["downloads_waiting"]),
         )?;
     }
@@ -142,10 +153,13 @@ mod tests {
             "status": {
                 "version": "1.2", "uptime_seconds": 61, "offline": false, "connections": 3,
                 "totals": {"hit_rate": 0.75, "byte_hit_rate": null, "saved_bytes": 1024, "served_bytes": 2048,
-                           "fetched_bytes": 1024, "requests": 8, "joins": 1, "errors": 0},
-                "store": {"capacity": 4096, "content": 1024, "fills": 512, "reserved": 512, "pinned": 0},
+                           "fetched_bytes": 1024, "requests": 8, "joins": 1, "past_store": 2, "errors": 0},
+                "store": {"capacity": 4096, "content": 1024, "fills": 512, "reserved": 512, "pinned": 0,
+                          "evicted": 3, "evicted_bytes": 2048},
             },
-            "upstreams": [{"name": "docker.io", "host": "h:1", "state": "up", "downloads": 1,
+            "upstreams": [{"name": "away", "host": "h", "state": "offline", "downloads": 0, "downloads_waiting": 0,
+                           "ratelimit_remaining": null, "totals": {"fetched_bytes": 0}},
+                          {"name": "docker.io", "host": "h:1", "state": "up", "downloads": 1,
                            "downloads_waiting": 0, "ratelimit_remaining": 76, "totals": {"fetched_bytes": 5}}],
             "fills": [{"digest": "sha256:ab", "upstream": "docker.io", "repository": "o/r", "size": 100,
                        "present": 50, "followers": 2, "since_seconds": 4}],
@@ -156,7 +170,10 @@ mod tests {
             "  hit rate             75.0 %",
             "  hit rate in bytes    -",
             "  store                2.0 KiB of 4.0 KiB, 0 B pinned",
-            "  docker.io            up    h:1, 5 B fetched, 1 downloads, 0 waiting, 76 pulls left",
+            "  evicted              3 contents, 2.0 KiB",
+            "    past the store     2",
+            "  away                 not asked (offline) h, 0 B fetched, 0 downloads, 0 waiting",
+            "  docker.io            up    h:1, 5 B fetched, 1 download, 0 waiting, 76 pulls left",
             "downloads in progress: 1",
             "  [##########..........] docker.io/o/r sha256:ab",
             "    50 B of 100 B, 4s, 2 following",

@@ -112,6 +112,9 @@ impl Setting for AccessTtl {
 pub struct Admin {
     /// The address of the operator's side; not one of [`Server::listen`].
     pub listen: SocketAddr,
+    /// A socket in the file system that is the operator's side, too: for this process's own user and root, who need no
+    /// token there.
+    pub socket: Option<PathBuf>,
     /// What the operator's requests must bring, but for health and metrics. Without one they are served to this
     /// machine only.
     pub token: Option<Secret>,
@@ -125,18 +128,28 @@ pub(super) fn read(root: &mut Section<'_>) -> Result<(Server, Admin), Reported> 
     let server = root.table("server", read_server);
     let admin = root.table("admin", |section| {
         let listen = section.or("listen", SocketAddr::new(LOOPBACK, 5001));
+        let socket = section.optional::<PathBuf>("socket");
         let token = token::read(section);
         let listen = Placed {
             place: section.place("listen"),
             value: listen?,
         };
-        Ok((listen, token?))
+        let socket = socket?.map(|path| section.reading().resolve(&path));
+        if let Some(path) = &socket
+            && server
+                .as_ref()
+                .is_ok_and(|(_, it)| it.sockets.contains(path))
+        {
+            return Err(section.error("socket", "is one that clients are served on"));
+        }
+        Ok((listen, socket, token?))
     });
-    let ((listen, server), (admin, token)) = (server?, admin?);
+    let ((listen, server), (admin, socket, token)) = (server?, admin?);
 
     refuse_collisions(reading, listen.iter().chain([&admin]))?;
     let admin = Admin {
         listen: admin.value,
+        socket,
         token,
     };
     Ok((server, admin))

@@ -68,20 +68,24 @@ impl Mirror {
         let blobs = manifest.references.into_iter();
         let blobs = blobs.filter(|it| !it.has_urls && !it.lazy && it.digest.is_verifiable());
         for blob in blobs.take(MOST_BLOBS) {
-            self.fetch_ahead(right, &right.link(&blob.digest, Role::Blob));
+            if self.fetch_ahead(right, &right.link(&blob.digest, Role::Blob)) {
+                self.unasked.remember(&blob.digest);
+            }
         }
     }
 
-    /// Begins a fill for nobody, unless there is one, or content.
-    fn fetch_ahead(&self, right: &Right, link: &Link) {
+    /// Begins a fill for nobody, unless there is one, or content. Whether it did.
+    fn fetch_ahead(&self, right: &Right, link: &Link) -> bool {
         let feed = match link.role {
             Role::Blob => Feed::Blob,
             Role::Manifest => Feed::Manifest,
         };
         let fetcher = self.fetcher(right, link, feed);
         // Else it is here, under way, or not to be had now: nobody waits for it.
-        if let Ok(Entered::Began(seat)) = fetcher.map(|it| self.fills.enter(&it, true)) {
-            ahead(&seat);
-        }
+        let Ok(Entered::Began(seat)) = fetcher.map(|it| self.fills.enter(&it, true)) else {
+            return false;
+        };
+        ahead(&seat);
+        true
     }
 }

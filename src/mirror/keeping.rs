@@ -4,6 +4,7 @@
 
 mod kept;
 mod pages;
+mod parts;
 mod removal;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use kept::{
     Collected, ContentKept, Explained, Garbage, KeptPage, Pin, Purged, RecordKept, Refreshed,
     RepositoryKept, TagKept,
 };
+pub use parts::PartsHere;
 pub use removal::GarbagePolicy;
 
 /// Why something cannot be done with what is kept.
@@ -53,6 +55,7 @@ impl Mirror {
             is_here: content.is_some(),
             size: content.map(|content| content.size()),
             arriving: fill.map(|fill| fill.present),
+            parts: self.parts_here(digest),
             record: None,
             shown_by_repository: None,
             last_use: known.last_use,

@@ -8,6 +8,7 @@
 //! | `access/` | in whose name something is asked for, and what upstream has shown to whom |
 //! | `obtain` | a digest: hit, join, or a new fill; and the right to it |
 //! | `ahead` | fills that no client waits for |
+//! | `unasked` | which of them no client has asked for yet |
 //! | `bring` | a blob that is to be here whole, for nobody who reads it |
 //! | `fills/` | one download, its followers, its end |
 //! | `manifests` | manifests by digest and by tag |
@@ -55,6 +56,7 @@ mod tend;
 pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
+mod unasked;
 pub mod warm;
 
 use std::collections::HashMap;
@@ -72,6 +74,7 @@ use self::flight::Flights;
 use self::listings::{Kept, Page};
 use self::metrics::LaneGauges;
 use self::question::Resolved;
+use self::unasked::Unasked;
 use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
@@ -82,8 +85,8 @@ pub use error::MirrorError;
 pub use fills::{FillError, FillPolicy, FillSeen, Follower, Joined, Measures, Run, Strayed};
 pub use freshness::{TagPolicies, TagPolicy, TagRule};
 pub use keeping::{
-    Collected, ContentKept, Explained, Garbage, GarbagePolicy, KeepingError, KeptPage, Pin, Purged,
-    RecordKept, Refreshed, RepositoryKept, TagKept,
+    Collected, ContentKept, Explained, Garbage, GarbagePolicy, KeepingError, KeptPage, PartsHere,
+    Pin, Purged, RecordKept, Refreshed, RepositoryKept, TagKept,
 };
 pub use manifests::{HeldManifest, ManifestSummary};
 pub use metrics::MirrorMetrics;
@@ -190,6 +193,7 @@ pub struct Mirror {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     fills: Arc<Fills>,
+    unasked: Unasked,
     /// Questions "has this repository this digest?" under way; the answer is the size in bytes.
     proofs: Flights<(Link, Option<Fingerprint>), Result<u64, MirrorError>>,
     /// Questions "what is this tag?" under way.
@@ -225,6 +229,7 @@ impl Mirror {
             fingerprints: Fingerprints::new(),
             garbage: parts.garbage,
             pinning: Mutex::default(),
+            unasked: Unasked::default(),
             fetch_runtime: parts.fetch_runtime.clone(),
             proofs: Flights::new(parts.fetch_runtime.clone()),
             listings: Flights::new(parts.fetch_runtime.clone()),

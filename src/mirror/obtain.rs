@@ -72,7 +72,13 @@ impl Mirror {
         let proof = Proof::Blob(digest.clone());
         let right = self.admit(asker, origin, proof).await?;
         let link = right.link(digest, Role::Blob);
-        self.obtain(&right, &link, Feed::Blob, parts).await
+        let mut answer = self.obtain(&right, &link, Feed::Blob, parts).await?;
+        if matches!(answer.outcome, Outcome::Hit | Outcome::Join)
+            && self.unasked.first_asked(digest)
+        {
+            answer.outcome = Outcome::Miss;
+        }
+        Ok(answer)
     }
 
     /// The size in bytes of the blob `digest` of `origin`, for a HEAD: never begins a fill.

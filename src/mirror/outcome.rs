@@ -57,16 +57,21 @@ impl Outcome {
 
     /// The word used as a metric's label: a closed set.
     pub fn word(self) -> &'static str {
+        Self::WORDS[self.place()]
+    }
+
+    /// The place of its word among the [`WORDS`](Outcome::WORDS).
+    pub fn place(self) -> usize {
         match self {
-            Self::Hit => "hit",
-            Self::Join => "join",
-            Self::Miss => "miss",
-            Self::Revalidated => "revalidated",
-            Self::Stale(_) => "stale",
-            Self::Bypass(_) => "bypass",
-            Self::Negative => "negative",
-            Self::Denied => "denied",
-            Self::Error(_) => "error",
+            Self::Hit => 0,
+            Self::Join => 1,
+            Self::Miss => 2,
+            Self::Revalidated => 3,
+            Self::Stale(_) => 4,
+            Self::Bypass(_) => 5,
+            Self::Negative => 6,
+            Self::Denied => 7,
+            Self::Error(_) => 8,
         }
     }
 
@@ -120,7 +125,19 @@ mod tests {
             Outcome::Denied,
             Outcome::Error(Who::Client),
         ];
-        assert_eq!(all.map(Outcome::word), Outcome::WORDS);
+        let words = [
+            "hit",
+            "join",
+            "miss",
+            "revalidated",
+            "stale",
+            "bypass",
+            "negative",
+            "denied",
+            "error",
+        ];
+        assert_eq!(all.map(Outcome::word), words);
+        assert_eq!(words, Outcome::WORDS);
     }
 
     #[test]

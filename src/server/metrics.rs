@@ -1,17 +1,22 @@
 //! What the doors count. Labels come from closed sets: declared names, kinds of endpoint, outcomes and their reasons.
 
+mod kind;
+mod series;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
-use super::Refusal;
+use self::series::{Series, SeriesTable};
 use super::route::NO_UPSTREAM;
+use super::{End, Refusal};
 use crate::mirror::{Outcome, Who};
 
-/// The kinds of request that pulls are made of.
-const PULLED: [&str; 2] = ["manifest", "blob"];
+pub(super) use kind::Kind;
 
 /// Seconds until the head of an answer: from memory, from disk, over a near and over a far uplink, and what the
 /// engine may take at most.
@@ -32,6 +37,11 @@ pub struct ServerMetrics {
     reasons: IntCounterVec,
     first_byte: HistogramVec,
     duration: HistogramVec,
+    /// By upstream. What is not in it is looked up each time.
+    series: Arc<HashMap<Box<str>, SeriesTable>>,
+    whole: IntCounter,
+    left: IntCounter,
+    broken: IntCounter,
     open: IntGauge,
     accepted: IntCounter,
     refused: IntCounterVec,
@@ -40,7 +50,7 @@ pub struct ServerMetrics {
 /// One answer that has gone.
 pub(super) struct Counted<'a> {
     pub(super) upstream: &'a str,
-    pub(super) kind: &'a str,
+    pub(super) kind: Kind,
     pub(super) outcome: Outcome,
     /// Bytes of the body.
     pub(super) bytes: u64,
@@ -65,7 +75,17 @@ impl ServerMetrics {
             Ok::<_, prometheus::Error>(made)
         };
         let by_outcome = ["upstream", "kind", "outcome"];
+        let ends = counters(
+            "roadstead_request_ends_total",
+            "Answers by how they ended: whole, left (the client went, or was disconnected for being slow), or broken (on our side or upstream's).",
+            &["end"],
+        )?;
+        let ended = |word: &str| ends.with_label_values(&[word]);
         let metrics = Self {
+            series: Arc::default(),
+            whole: ended("whole"),
+            left: ended("left"),
+            broken: ended("broken"),
             requests: counters(
                 "roadstead_requests_total",
                 "Requests of clients, counted when answered.",
@@ -116,9 +136,10 @@ impl ServerMetrics {
     /// The same, with zeros for what pulls from these upstreams will count: a counter that appears with its first
     /// event hides that one from `increase()`.
     #[must_use]
-    pub fn with_upstreams<'a>(self, upstreams: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn with_upstreams<'a>(mut self, upstreams: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut tables = HashMap::from([(Box::from(NO_UPSTREAM), SeriesTable::default())]);
         for upstream in upstreams {
-            for kind in PULLED {
+            for kind in Kind::PULLED.map(Kind::word) {
                 for outcome in Outcome::WORDS {
                     self.requests.with_label_values(&[upstream, kind, outcome]);
                     self.served.with_label_values(&[upstream, kind, outcome]);
@@ -130,31 +151,56 @@ impl ServerMetrics {
                 self.reasons
                     .with_label_values(&[upstream, error.word(), why]);
             }
+            tables.insert(Box::from(upstream), SeriesTable::default());
         }
         for outcome in ["error", "denied"] {
             self.requests
                 .with_label_values(&[NO_UPSTREAM, "other", outcome]);
         }
+        self.series = Arc::new(tables);
         self
     }
 
     /// Counts one answer when it has gone.
     pub(super) fn count(&self, one: &Counted<'_>) {
-        let outcome = one.outcome.word();
-        let labels = [one.upstream, one.kind, outcome];
-        self.requests.with_label_values(&labels).inc();
-        self.served.with_label_values(&labels).inc_by(one.bytes);
-        if let Some(why) = one.outcome.why() {
+        let (kind, outcome) = (one.kind, one.outcome);
+        let looked_up = || self.series(one.upstream, kind.word(), outcome.word());
+        let looked_up_now;
+        let series = if let Some(table) = self.series.get(one.upstream) {
+            table.place(kind, outcome).get_or_init(looked_up)
+        } else {
+            looked_up_now = looked_up();
+            &looked_up_now
+        };
+        series.requests.inc();
+        series.served.inc_by(one.bytes);
+        series.first_byte.observe(one.first_byte.as_secs_f64());
+        series.duration.observe(one.duration.as_secs_f64());
+        if let Some(why) = outcome.why() {
             self.reasons
-                .with_label_values(&[one.upstream, outcome, why])
+                .with_label_values(&[one.upstream, outcome.word(), why])
                 .inc();
         }
-        let labels = [one.kind, outcome];
-        let (first_byte, duration) = (one.first_byte.as_secs_f64(), one.duration.as_secs_f64());
-        self.first_byte
-            .with_label_values(&labels)
-            .observe(first_byte);
-        self.duration.with_label_values(&labels).observe(duration);
+    }
+
+    /// Counts how an answer ended.
+    pub(super) fn ended(&self, end: &End) {
+        match end {
+            End::Whole => &self.whole,
+            End::Left => &self.left,
+            End::Broken(_) => &self.broken,
+        }
+        .inc();
+    }
+
+    fn series(&self, upstream: &str, kind: &str, outcome: &str) -> Series {
+        let labels = [upstream, kind, outcome];
+        Series {
+            requests: self.requests.with_label_values(&labels),
+            served: self.served.with_label_values(&labels),
+            first_byte: self.first_byte.with_label_values(&labels[1..]),
+            duration: self.duration.with_label_values(&labels[1..]),
+        }
     }
 
     /// Counts a connection that has come.
@@ -197,7 +243,7 @@ mod tests {
         for outcome in [Outcome::Miss, Outcome::Bypass("full")] {
             metrics.count(&Counted {
                 upstream: "docker.io",
-                kind: "blob",
+                kind: Kind::Blob,
                 outcome,
                 bytes: 7,
                 first_byte: Duration::from_millis(2),
@@ -223,6 +269,54 @@ mod tests {
             ),
         ] {
             assert_eq!(sample(&registry, &name).as_deref(), Some(value), "{name}");
+        }
+    }
+
+    /// Whatever is counted is counted under its own labels, looked up before or not.
+    #[test]
+    fn no_two_series_are_one() {
+        let registry = Registry::new();
+        let metrics = ServerMetrics::new(&registry).unwrap();
+        let metrics = metrics.with_upstreams(["a", "b"]);
+        let outcomes = [
+            Outcome::Hit,
+            Outcome::Stale("slow"),
+            Outcome::Error(Who::Client),
+        ];
+        let mut bytes = 0;
+        for again in 0..2 {
+            for upstream in ["a", "b", NO_UPSTREAM, "undeclared"] {
+                for kind in [Kind::Blob, Kind::Manifest, Kind::Other] {
+                    for outcome in outcomes {
+                        bytes += 1;
+                        let all = [upstream, kind.word(), outcome.word()];
+                        let served = metrics.served.with_label_values(&all);
+                        let before = served.get();
+                        metrics.count(&Counted {
+                            upstream,
+                            kind,
+                            outcome,
+                            bytes,
+                            first_byte: Duration::ZERO,
+                            duration: Duration::ZERO,
+                        });
+                        assert_eq!(served.get(), before + bytes, "{all:?}");
+                        let requests = metrics.requests.with_label_values(&all);
+                        assert_eq!(requests.get(), again + 1, "{all:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_by_how_it_ended() {
+        let registry = Registry::new();
+        let metrics = ServerMetrics::new(&registry).unwrap();
+        metrics.ended(&End::Left);
+        for (end, value) in [("whole", "0"), ("left", "1"), ("broken", "0")] {
+            let name = format!("roadstead_request_ends_total{{end=\"{end}\"}}");
+            assert_eq!(sample(&registry, &name).as_deref(), Some(value), "{end}");
         }
     }
 

@@ -13,5 +13,7 @@ mod commands;
 mod page;
 mod prometheus;
 mod queries;
+mod readme;
 mod rules;
+mod service;
 mod traffic;

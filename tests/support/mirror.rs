@@ -42,6 +42,7 @@ pub(crate) struct Plan {
     environment: Vec<(&'static str, OsString)>,
     extra: &'static str,
     token: Option<PathBuf>,
+    operator: String,
 }
 
 impl Plan {
@@ -71,7 +72,14 @@ impl Plan {
             environment: Vec::new(),
             extra: "",
             token: None,
+            operator: String::new(),
         }
+    }
+
+    /// Its config says this of the operator's side, beside the address.
+    pub(crate) fn of_admin(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.operator, "{lines}");
+        self
     }
 
     /// The operator's side is for who brings the token in this file.
@@ -228,6 +236,7 @@ impl Plan {
             store,
             others,
             extra,
+            operator,
             ..
         } = self;
         let token = self.token.as_ref();
@@ -235,7 +244,7 @@ impl Plan {
         let token = token.unwrap_or_default();
         let offline = if self.offline { "offline = true\n" } else { "" };
         let mut text = format!(
-            "{general}{offline}[server]\nlisten = [\"{address}\"{places}]\n{server}[admin]\nlisten = \"{admin}\"\n{token}\
+            "{general}{offline}[server]\nlisten = [\"{address}\"{places}]\n{server}[admin]\nlisten = \"{admin}\"\n{token}{operator}\
              [store]\npath = \"{}\"\ncapacity = \"{capacity}\"\n{store}\
              [upstreams.\"docker.io\"]\nurl = \"{upstream}\"\ndefault = true\n{keys}{extra}\
              [upstreams.\"docker.io\".tags]\nttl = \"{ttl}\"\n{tags}",

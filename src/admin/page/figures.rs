@@ -1,5 +1,7 @@
 //! Figures as people read them. The script writes them in the same way.
 
+use crate::mirror::PartsHere;
+
 /// Bytes in the largest binary unit of which there is at least one: `12.3 MiB`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub(super) fn bytes(bytes: u64) -> String {
@@ -14,6 +16,36 @@ pub(super) fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A number of things: `1 tag`, `2 tags`.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
+/// How much is here of an image.
+pub(super) fn parts(parts: &PartsHere) -> String {
+    let word = if parts.is_complete {
+        "complete"
+    } else {
+        "incomplete"
+    };
+    let (here, blobs) = (parts.blobs_here, count(parts.blobs, "blob"));
+    match (parts.manifests, parts.is_complete) {
+        (0, true) => word.to_owned(),
+        (0, false) => format!("{word}: {here} of {blobs}"),
+        (manifests, true) => format!(
+            "{word} for {} of {}",
+            parts.manifests_here,
+            count(manifests, "platform")
+        ),
+        (manifests, false) => format!(
+            "{word}: {} of {}, {here} of {blobs}",
+            parts.manifests_here,
+            count(manifests, "platform")
+        ),
+    }
 }
 
 /// A share as a percentage; a dash before there is one.

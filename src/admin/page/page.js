@@ -80,7 +80,7 @@ function showStatus(status) {
   figure("uptime", duration(status.uptime_seconds));
   for (const key of ["hit_rate", "byte_hit_rate"]) figure(key, percent(totals[key]));
   for (const key of ["saved_bytes", "served_bytes", "fetched_bytes"]) figure(key, bytes(totals[key]));
-  for (const key of ["requests", "joins", "errors"]) figure(key, String(totals[key]));
+  for (const key of ["requests", "joins", "past_store", "errors"]) figure(key, String(totals[key]));
   drawHistory(totals);
   const meter = document.getElementById("store");
   const store = status.store;
@@ -90,7 +90,8 @@ function showStatus(status) {
     meter.value = used;
     document.getElementById("store-words").textContent =
       `${bytes(used)} of ${bytes(store.capacity)}: content ${bytes(store.content)}, downloads ${bytes(store.fills)}, ` +
-      `reserved ${bytes(store.reserved)}; pinned ${bytes(store.pinned)}`;
+      `reserved ${bytes(store.reserved)}; pinned ${bytes(store.pinned)}; ` +
+      `evicted since the start ${bytes(store.evicted_bytes)} in ${store.evicted} content${store.evicted === 1 ? "" : "s"}`;
   }
 }
 
@@ -128,7 +129,8 @@ function showUpstreams(upstreams) {
     const upstream = upstreams.find((it) => it.name === row.dataset.upstream);
     if (!upstream) continue;
     const [, state, , rate, fetched, downloads, waiting, left] = row.children;
-    state.replaceChildren(element("span", upstream.state, { class: `word word-${upstream.state}` }));
+    const words = upstream.state === "offline" ? "not asked (offline)" : upstream.state;
+    state.replaceChildren(element("span", words, { class: `word word-${upstream.state}` }));
     rate.textContent = percent(upstream.totals.hit_rate);
     fetched.textContent = bytes(upstream.totals.fetched_bytes);
     downloads.textContent = String(upstream.downloads);

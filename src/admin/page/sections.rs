@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use url::form_urlencoded;
 
-use super::figures::{bytes, duration, percent};
+use super::figures::{bytes, count, duration, parts, percent};
 use super::{Kept, PageView, Text, name};
 use crate::admin::views::{FillView, StatusView, StoreView, UpstreamView};
 use crate::mirror::{KeptPage, RepositoryKept, TagKept};
@@ -77,6 +77,11 @@ fn served(html: &mut String, status: &StatusView) -> fmt::Result {
             "Of them joined to a download",
             totals.joins.to_string(),
         ),
+        (
+            "past_store",
+            "Of them past the store",
+            totals.past_store.to_string(),
+        ),
         ("errors", "Of them failed", totals.errors.to_string()),
     ] {
         writeln!(
@@ -137,7 +142,7 @@ fn upstreams(html: &mut String, upstreams: &[UpstreamView]) -> fmt::Result {
         };
         writeln!(
             html,
-            "<tr data-upstream=\"{name}\"><th scope=\"row\">{name}</th><td><span class=\"word word-{state}\">{state}</span></td>\
+            "<tr data-upstream=\"{name}\"><th scope=\"row\">{name}</th><td><span class=\"word word-{state}\">{words}</span></td>\
              <td>{host}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{left}</td></tr>",
             percent(upstream.totals.hit_rate),
             bytes(upstream.totals.fetched_bytes),
@@ -145,6 +150,11 @@ fn upstreams(html: &mut String, upstreams: &[UpstreamView]) -> fmt::Result {
             upstream.downloads_waiting,
             name = Text(&upstream.name),
             state = Text(upstream.state),
+            words = Text(if upstream.state == "offline" {
+                "not asked (offline)"
+            } else {
+                upstream.state
+            }),
             host = Text(&upstream.host),
         )?;
     }
@@ -158,7 +168,7 @@ fn store(html: &mut String, store: Option<&StoreView>) -> fmt::Result {
         Some(store) => writeln!(
             html,
             "<meter id=\"store\" aria-labelledby=\"h-store\" min=\"0\" max=\"{}\" value=\"{}\"></meter>\n\
-             <p class=\"soft\" id=\"store-words\">{} of {}: content {}, downloads {}, reserved {}; pinned {}</p>",
+             <p class=\"soft\" id=\"store-words\">{} of {}: content {}, downloads {}, reserved {}; pinned {}; evicted since the start {} in {}</p>",
             store.capacity,
             store.used(),
             bytes(store.used()),
@@ -167,6 +177,8 @@ fn store(html: &mut String, store: Option<&StoreView>) -> fmt::Result {
             bytes(store.fills),
             bytes(store.reserved),
             bytes(store.pinned),
+            bytes(store.evicted_bytes),
+            count(store.evicted, "content"),
         )?,
         None => html.push_str("<p class=\"soft\">How full it is, is not told.</p>\n"),
     }
@@ -205,10 +217,10 @@ fn repositories(html: &mut String, kept: &Kept) -> fmt::Result {
         let name = name(repository);
         writeln!(
             html,
-            "<li><a href=\"/?{}\">{}</a> <span class=\"soft\">{} tags</span></li>",
+            "<li><a href=\"/?{}\">{}</a> <span class=\"soft\">{}</span></li>",
             Text(&query(&[("repository", &name)])),
             Text(&name),
-            repository.tags,
+            count(repository.tags, "tag"),
         )?;
     }
     html.push_str("</ul>\n");
@@ -242,10 +254,13 @@ fn tags_of(
         let reference = format!("{repository}:{}", tag.tag);
         write!(
             html,
-            "<tr><th scope=\"row\">{}</th><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"acts\">",
+            "<tr><th scope=\"row\">{}</th><td><code>{}</code></td><td>{}, {}</td><td>{}</td><td class=\"acts\">",
             Text(tag.tag.as_str()),
             Text(tag.digest.as_str()),
             bytes(tag.bytes),
+            tag.parts
+                .as_ref()
+                .map_or_else(|| "not the manifest".to_owned(), parts),
             Text(&tag.pins.join(", ")),
         )?;
         act(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::admin::totals::Totals;
 use crate::admin::views::StoreView;
+use crate::mirror::PartsHere;
 use crate::mirror::testkit::origin;
 use crate::oci::Digest;
 
@@ -25,6 +26,8 @@ fn view() -> PageView {
                 fills: 0,
                 reserved: 0,
                 pinned: 0,
+                evicted: 1,
+                evicted_bytes: 2048,
             }),
         },
         upstreams: vec![UpstreamView {
@@ -74,6 +77,11 @@ fn with_tags() -> PageView {
             tag: "v1".parse().unwrap(),
             digest: Digest::sha256_of(b"x"),
             bytes: 7,
+            parts: Some(PartsHere {
+                blobs: 5,
+                blobs_here: 3,
+                ..PartsHere::default()
+            }),
             checked_at: 1,
             last_use: None,
             pins: vec![SHARP.to_owned()],
@@ -114,6 +122,7 @@ fn it_is_read_without_a_script() {
         "max=\"100\" value=\"40\"",
         "76 of 100",
         "512.0 MiB of 1.0 GiB",
+        "evicted since the start 2.0 KiB in 1 content<",
         "/o/r</a> <span class=\"soft\">2 tags</span>",
         "<label for=\"search\">",
     ] {
@@ -122,6 +131,7 @@ fn it_is_read_without_a_script() {
     let html = render(&with_tags());
     let purge = "data-post=\"/api/v1/purge?reference=docker.io%2Fo%2Fr%3Av1\"";
     assert!(html.contains(purge), "{html}");
+    assert!(html.contains("<td>7 B, incomplete: 3 of 5 blobs</td>"));
     assert!(
         html.contains("aria-label=\"Purge docker.io/o/r:v1\""),
         "{html}"

@@ -61,7 +61,8 @@ impl Side {
 
     async fn send(&self, request: Builder, peer: &str) -> Response<Bytes> {
         let (request, ()) = request.body(()).unwrap().into_parts();
-        self.api.answer(&request, Some(peer.parse().unwrap())).await
+        let way = Way::Network(Some(peer.parse().unwrap()));
+        self.api.answer(&request, way).await
     }
 }
 

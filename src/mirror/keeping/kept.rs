@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::PartsHere;
 use crate::oci::{Digest, MediaType, Repository, Tag};
 
 /// Some of what there is, in order.
@@ -33,6 +34,8 @@ pub struct TagKept {
     pub digest: Digest,
     /// Bytes that are here of the manifest and all that it references.
     pub bytes: u64,
+    /// How much is here of what it references; `None` when the manifest is not here.
+    pub parts: Option<PartsHere>,
     /// When upstream confirmed it: seconds since the Unix epoch.
     pub checked_at: u64,
     /// When the manifest was used last: seconds since the Unix epoch.
@@ -82,6 +85,8 @@ pub struct Explained {
     pub size: Option<u64>,
     /// The bytes that are here of its download, if one is under way.
     pub arriving: Option<u64>,
+    /// If it is a manifest, how much is here of what it references.
+    pub parts: Option<PartsHere>,
     /// The record of the tag that was asked about.
     pub record: Option<RecordKept>,
     /// Whether the repository that was asked about has shown it: then it is served under it without a question.

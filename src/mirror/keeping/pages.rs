@@ -74,6 +74,7 @@ impl Mirror {
             kept.push(TagKept {
                 checked_at: record.map_or(0, |record| record.checked_at),
                 pins: self.store.explain(&listed.digest)?.pins,
+                parts: self.parts_here(&listed.digest),
                 tag: listed.tag,
                 digest: listed.digest,
                 bytes: listed.bytes,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::mirror::Outcome;
 use crate::mirror::testkit::*;
 use crate::oci::{Accepts, Digest};
 
@@ -82,4 +83,52 @@ async fn only_what_is_pulled_whole_is_fetched_ahead() {
     assert!(house.has(&digest));
     assert_eq!(house.upstream.count("GET blob"), 1);
     assert_eq!(house.upstream.count(&format!("GET blob {digest}")), 1);
+}
+
+/// An image of two blobs, the first of which comes in two halves with a gate between.
+#[tokio::test]
+async fn each_transfer_is_the_miss_of_the_first_who_asks_for_it() {
+    let house = House::eager();
+    let (slow, quick) = (noise(200_000), noise(5_000));
+    let slow_digest = Digest::sha256_of(&slow);
+    let gate = gate();
+    let script = halves(&slow, Step::Gate(gate.clone()));
+    house.upstream.on_blob(&slow_digest, script);
+    let quick_digest = house.upstream.serves(&quick);
+    let layer = |digest: &Digest, size: usize| {
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{digest}","size":{size}}}"#
+        )
+    };
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[{},{}]}}"#,
+        layer(&slow_digest, slow.len()),
+        layer(&quick_digest, quick.len()),
+    );
+    house.upstream.tag("1", manifest.as_bytes());
+    let (tag, from) = ("1".parse().unwrap(), origin("a"));
+    let pull = house
+        .mirror
+        .manifest(&Asker::Mirror, &from, &tag, Accepts::MODERN);
+    pull.await.unwrap();
+    let asked = async |digest: &Digest| {
+        let (asker, origin) = (Asker::Mirror, origin("a"));
+        let answer = house.mirror.blob(&asker, &origin, digest, &[]).await;
+        answer.unwrap().outcome
+    };
+
+    // Both were begun ahead. One is under way when it is asked for, the other one is here.
+    assert_eq!(asked(&slow_digest).await, Outcome::Miss);
+    assert_eq!(asked(&slow_digest).await, Outcome::Join);
+    while !house.has(&quick_digest) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked(&quick_digest).await, Outcome::Miss);
+    assert_eq!(asked(&quick_digest).await, Outcome::Hit);
+    gate.add_permits(1);
+    house.settle().await;
+    assert_eq!(asked(&slow_digest).await, Outcome::Hit);
+    for digest in [slow_digest, quick_digest] {
+        assert_eq!(house.upstream.count(&format!("GET blob {digest}")), 1);
+    }
 }

@@ -7,18 +7,15 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use crate::mirror::{Outcome, Strayed, Who};
-use crate::oci::Endpoint;
-use crate::server::metrics::{Counted, ServerMetrics};
+use crate::server::metrics::{Counted, Kind, ServerMetrics};
 use crate::server::route::{NO_UPSTREAM, Route};
 use crate::server::{End, Peer, Sent};
 
-/// The metric's word for what is no endpoint.
-const NO_ENDPOINT: &str = "other";
-
 /// One request on its way: filled in as more is known, told once at the end.
 pub struct Ticket {
-    upstream: Arc<str>,
-    kind: &'static str,
+    /// `None` when it named none that is declared.
+    upstream: Option<Arc<str>>,
+    kind: Kind,
     outcome: Outcome,
     /// Why there was no better answer.
     error: Option<String>,
@@ -35,8 +32,8 @@ pub struct Ticket {
 impl Ticket {
     pub(super) fn of(request: &Parts) -> Self {
         Self {
-            upstream: Arc::from(NO_UPSTREAM),
-            kind: NO_ENDPOINT,
+            upstream: None,
+            kind: Kind::Other,
             outcome: Outcome::Error(Who::Client),
             error: None,
             strayed: Strayed::default(),
@@ -49,16 +46,14 @@ impl Ticket {
     }
 
     pub(super) fn routed(&mut self, route: &Route) {
-        self.upstream = Arc::clone(&route.upstream);
-        self.kind = kind(&route.endpoint);
+        self.upstream = Some(Arc::clone(&route.upstream));
+        self.kind = Kind::from(&route.endpoint);
     }
 
     /// It asks for a token; for which upstream, is seen when it is understood.
     pub(super) fn token(&mut self, upstream: Option<Arc<str>>) {
-        self.kind = "token";
-        if let Some(upstream) = upstream {
-            self.upstream = upstream;
-        }
+        self.kind = Kind::Token;
+        self.upstream = upstream;
     }
 
     pub(super) fn answered(&mut self, outcome: Outcome, error: Option<String>) {
@@ -78,6 +73,7 @@ impl Ticket {
     /// Logs and counts: after the last byte, so that a hit is counted when it was served.
     pub(super) fn tell(mut self, metrics: &ServerMetrics, sent: Sent) {
         let end = sent.end.word();
+        metrics.ended(&sent.end);
         if let End::Broken(fault) = sent.end {
             // An answer that broke on its way is an error, whatever its head said.
             self.became(Outcome::Error(fault.who), Some(fault.reason));
@@ -86,8 +82,9 @@ impl Ticket {
             self.outcome = Outcome::Bypass(why);
         }
         let duration = self.began.elapsed();
+        let upstream = self.upstream.as_deref().unwrap_or(NO_UPSTREAM);
         metrics.count(&Counted {
-            upstream: &self.upstream,
+            upstream,
             kind: self.kind,
             outcome: self.outcome,
             bytes: sent.bytes,
@@ -102,7 +99,7 @@ impl Ticket {
                     client = self.peer.map(|peer| tracing::field::display(peer.0)),
                     method = %self.method,
                     path = self.path,
-                    upstream = %self.upstream,
+                    upstream = %upstream,
                     status = sent.status.as_u16(),
                     outcome = self.outcome.word(),
                     why = self.outcome.why(),
@@ -146,7 +143,7 @@ pub(super) fn tell_refused(
     let outcome = Outcome::Error(Who::Client);
     metrics.count(&Counted {
         upstream: NO_UPSTREAM,
-        kind: NO_ENDPOINT,
+        kind: Kind::Other,
         outcome,
         bytes: 0,
         first_byte: Duration::ZERO,
@@ -160,18 +157,4 @@ pub(super) fn tell_refused(
         error = reason,
         "refused"
     );
-}
-
-/// The metric's word for an endpoint.
-fn kind(endpoint: &Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Base => "ping",
-        Endpoint::Catalog => "catalog",
-        Endpoint::Tags(_) => "tags",
-        Endpoint::Manifest(..) => "manifest",
-        Endpoint::Blob(..) => "blob",
-        Endpoint::Upload(_) => "upload",
-        Endpoint::Referrers(..) => "referrers",
-        Endpoint::Extension => "extension",
-    }
 }
