@@ -75,6 +75,7 @@ pub(crate) fn api(store: Arc<DiskStore>, runtime: &Handle) -> Result<RegistryApi
         tags: TagPolicies::all(policy),
         downloads: 4,
         eager_downloads: 0,
+        connections_per_blob: 1,
     };
     let answer_within = Duration::from_secs(25);
     let mirror = Mirror::new(Parts {
