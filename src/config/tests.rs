@@ -167,7 +167,7 @@ url = "ghcr.io"
         r#"27:1: upstreams."docker.io".rate_reserve: -1 is not a whole number from 0 to 4294967295"#,
         r#"28:1: upstreams."docker.io".private_redirects: 1 is not true or false"#,
         r#"29:1: upstreams."docker.io".max_downloads: 0 is not a whole number of at least 1"#,
-        r#"30:1: upstreams."docker.io".eager: 4 is not true or false"#,
+        r#"30:1: upstreams."docker.io".eager: 2 is not true or false"#,
         r#"31:1: upstreams."docker.io".eager_downloads: 0.5 is not a whole number"#,
         r#"33:1: upstreams."docker.io".tags.ttl: "60x" is not a duration: write a number and a unit, such as "60s" or "7d""#,
         r#"34:1: upstreams."docker.io".tags.stale: unknown key; did you mean `stale_if_error`?"#,
