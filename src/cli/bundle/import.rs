@@ -16,7 +16,7 @@ use crate::mirror::bundle::{
     take_in,
 };
 use crate::oci::ImageReference;
-use crate::store::Store;
+use crate::store::{Retention, Store};
 
 /// What is to be taken in, and what it is called.
 #[derive(Args, Debug)]
@@ -64,10 +64,10 @@ fn supplies(paths: &[PathBuf]) -> Result<Vec<Supplied>, Failure> {
     Ok(supplies.collect())
 }
 
-/// Looks at all files of a bundle.
-fn looked_at(shown: &str, supply: &dyn Supply) -> Result<Survey, Failure> {
+/// Looks at all files of a bundle, of which none may have more than `largest` bytes.
+fn looked_at(shown: &str, supply: &dyn Supply, largest: u64) -> Result<Survey, Failure> {
     let bar = progress::bar("verifying", None);
-    let surveyed = survey(supply, &mut |bytes| bar.inc(bytes));
+    let surveyed = survey(supply, largest, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
     surveyed.map_err(|error| refused(shown, &error))
 }
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<bool, Failure> {
     }
     let mut whole = true;
     for (shown, supply) in supplies {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, store.usage().capacity)?;
         let calling = Calling {
             names: &names,
             called: args.called.as_ref(),
@@ -145,7 +145,7 @@ fn line(image: &crate::mirror::bundle::Named) -> String {
 pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
     let mut all = Vec::new();
     for (shown, supply) in supplies(&args.files)? {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, u64::MAX)?;
         let (count, bytes) = survey.amount();
         let images = survey.described();
         if args.json {
@@ -173,7 +173,7 @@ pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
 pub(super) fn verify(args: &LookArgs) -> Result<bool, Failure> {
     let mut whole = true;
     for (shown, supply) in supplies(&args.files)? {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, u64::MAX)?;
         let missing = missing(&survey).map_err(|error| refused(&shown, &error))?;
         whole &= missing.is_empty();
         let (count, _) = survey.amount();

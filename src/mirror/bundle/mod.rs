@@ -18,6 +18,7 @@
 //! | `take_in` | carrying that out |
 //! | `cut` | what belongs into a new bundle |
 //! | `write` | writing it |
+//! | `trial` | taking in whatever bytes |
 //!
 //! Synchronous and without files: bytes come and go by [`Read`] and [`Write`](std::io::Write).
 
@@ -32,6 +33,7 @@ mod take_in;
 mod tarball;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod write;
 
 pub use cut::{Cut, CutImage, CutOptions, Selection, cut};
@@ -42,6 +44,8 @@ pub use plan::{Held, Nothing, Plan, StoreHolds, plan};
 pub use survey::{Survey, survey};
 pub use take_in::{TakenIn, take_in};
 pub use tarball::Tarball;
+#[doc(hidden)]
+pub use trial::reads_as_bundle;
 pub use write::write;
 
 use std::io::Read;

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufReader, Read};
 
+use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, Header};
 
 use super::paths::refusal;
@@ -69,8 +70,7 @@ fn unpacked(bytes: Box<dyn Read>) -> Result<Box<dyn Read>, BundleError> {
     let mut bytes = BufReader::with_capacity(256 * 1024, bytes);
     let begin = io::BufRead::fill_buf(&mut bytes)?;
     if begin.starts_with(&GZIP) {
-        let why = "it is compressed with gzip; unpack it first (gunzip)";
-        return Err(BundleError::Whole(why.to_owned()));
+        return Ok(Box::new(MultiGzDecoder::new(bytes)));
     }
     if !begin.starts_with(&ZSTD) {
         return Ok(Box::new(bytes));
