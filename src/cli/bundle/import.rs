@@ -146,6 +146,8 @@ pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
     let mut all = Vec::new();
     for (shown, supply) in supplies(&args.files)? {
         let survey = looked_at(&shown, &*supply, u64::MAX)?;
+        let known = survey.is_known();
+        known.map_err(|error| refused(&shown, &error))?;
         let (count, bytes) = survey.amount();
         let images = survey.described();
         if args.json {

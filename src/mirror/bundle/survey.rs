@@ -16,6 +16,9 @@ const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// The largest of the other small documents, in bytes.
 const MAX_SMALL: u64 = 4096;
 
+/// Paths that are shown of what is no bundle.
+const SHOWN: usize = 5;
+
 /// A file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
@@ -81,6 +84,31 @@ impl Survey {
         self.files
             .get(self.content.get(digest)?)
             .map(|file| file.size)
+    }
+
+    /// That it has no images in any form that is known here.
+    pub(super) fn is_nothing_known(&self) -> BundleError {
+        let mut some: Vec<_> = self.paths.iter().map(String::as_str).collect();
+        some.sort_unstable();
+        let more = if some.len() > SHOWN { ", ..." } else { "" };
+        some.truncate(SHOWN);
+        let found = match some.as_slice() {
+            [] => "no files".to_owned(),
+            some => format!("{}{more}", some.join(", ")),
+        };
+        BundleError::Whole(format!(
+            "it has neither an index.json (an OCI layout), nor a manifest.json (docker save), nor the folders of a \
+             registry's storage (docker/registry/v2); found: {found}"
+        ))
+    }
+
+    /// Whether images can be looked for in it at all.
+    pub fn is_known(&self) -> Result<(), BundleError> {
+        let stored = !self.tags.is_empty() || !self.revisions.is_empty();
+        if self.index.is_some() || self.docker.is_some() || stored {
+            return Ok(());
+        }
+        Err(self.is_nothing_known())
     }
 
     /// The file of that path, or of which that is another path.

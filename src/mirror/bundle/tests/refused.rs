@@ -244,6 +244,30 @@ fn bytes_that_are_not_what_they_say_are_refused_by_name() {
     );
 }
 
+/// Who gave another file by mistake is told what it is.
+#[test]
+fn what_is_no_bundle_is_told_by_what_was_found() {
+    let other = packed(&[("a.txt", b"a"), ("b/c.txt", b"c")]);
+    for (bytes, reason) in [
+        (&b""[..], "it is empty"),
+        (
+            b"PK\x03\x04rest",
+            "it is no tar, packed (gzip, zstd) or not: it begins with \"PK\\x03\\x04rest\", as a zip archive does",
+        ),
+        (
+            &[b'x'; 1000],
+            "it is no tar, packed (gzip, zstd) or not: it begins with \"xxxxxxxxxxxxxxxx\"",
+        ),
+        (
+            &other,
+            "it has neither an index.json (an OCI layout), nor a manifest.json (docker save), nor the folders of a \
+             registry's storage (docker/registry/v2); found: a.txt, b/c.txt",
+        ),
+    ] {
+        assert_eq!(refused(bytes), reason);
+    }
+}
+
 /// A bundle that is cut off anywhere is refused, packed or not.
 #[test]
 fn what_is_cut_off_is_refused() {
@@ -252,7 +276,7 @@ fn what_is_cut_off_is_refused() {
     let end = whole.len() - 1024;
     for length in (0..end).step_by(331).chain([1, 511, 512, 513, end]) {
         let error = refused(&whole[..length]);
-        let cut = ["cut off", "ends in the midst", "it ends after"];
+        let cut = ["cut off", "ends in the midst", "it ends after", "it is "];
         assert!(cut.iter().any(|it| error.contains(it)), "{length}: {error}");
     }
     let squeezed = zstd::encode_all(&whole[..], 3).unwrap();
@@ -266,7 +290,7 @@ fn what_is_cut_off_is_refused() {
     assert_eq!(imported(&squeezed, &store).unwrap().new, 4);
     for length in (18..squeezed.len() - 40).step_by(97) {
         let error = refused(&squeezed[..length]);
-        let cut = ["cut off", "ends in the midst"];
+        let cut = ["cut off", "ends in the midst", "it is no tar"];
         assert!(cut.iter().any(|it| error.contains(it)), "{length}: {error}");
     }
 }
