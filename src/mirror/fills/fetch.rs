@@ -20,6 +20,7 @@ use super::ground::FetchId;
 use super::measures::Measures;
 use super::patience::Patience;
 use super::state::Ending;
+use super::way::Turn;
 use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
 use crate::upstream::{BlobBody, UpstreamError};
@@ -56,6 +57,8 @@ pub(super) struct Fetch {
     broken_off: bool,
     /// The hash, while this fetch brings the prefix.
     carried: Option<Verifier>,
+    /// When it may read on.
+    turn: Turn,
     ended: bool,
 }
 
@@ -83,6 +86,7 @@ impl Fetch {
             landed: false,
             broken_off: false,
             carried: None,
+            turn: Turn::on(&fill.fetcher().lanes.way),
             ended: false,
         };
         fill.fetcher().fills.runtime.spawn(fetch.run());
@@ -137,6 +141,7 @@ impl Fetch {
     /// One download: of what is left of the stretch, or of what is asked for first.
     async fn download(&mut self) -> Result<(), FillError> {
         let fill = Arc::clone(&self.fill);
+        self.lets_by().await?;
         let _lane = fill.fetcher().lanes.lane(fill.joined()).await;
         let mut part = self.part();
         let mut body = match fill.fetcher().ask(part).await {
@@ -182,6 +187,7 @@ impl Fetch {
     async fn receive(&mut self, body: &mut BlobBody) -> Result<(), FillError> {
         let (mut at, reach) = (body.offset, reach(body));
         loop {
+            self.lets_by().await?;
             let Some(chunk) = self.next_piece(body).await? else {
                 return self.ended_at(at, reach);
             };
@@ -193,6 +199,7 @@ impl Fetch {
                 self.publish()?;
             }
             let length = chunk.len() as u64;
+            self.turn.took(length);
             let room = self.take(at, chunk, reach)?;
             at += length;
             if self.untold() >= self.measures().publish_every {
@@ -204,6 +211,21 @@ impl Fetch {
                 return Ok(());
             }
         }
+    }
+
+    /// If it has time and nobody waits for it, lets by who does.
+    async fn lets_by(&mut self) -> Result<(), FillError> {
+        let (followed, has_time) = {
+            let state = self.fill.state().borrow();
+            (state.seats > 0, state.has_time)
+        };
+        if self.turn.is_now(followed, has_time) {
+            return Ok(());
+        }
+        self.publish()?;
+        let fill = Arc::clone(&self.fill);
+        self.turn.come(fill.joined()).await;
+        Ok(())
     }
 
     /// The next piece of the body. Before a wait the followers get what is here, but not each small piece for itself.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::way::Way;
 use crate::mirror::metrics::{InGauge, LaneGauges};
 
 /// One upstream's lanes. A download holds a lane from its request to its last byte.
@@ -11,6 +12,8 @@ pub(in crate::mirror) struct Lanes {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
     gauges: LaneGauges,
+    /// Who has a lane shares the uplink with the others.
+    pub(super) way: Arc<Way>,
 }
 
 /// The right to one connection.
@@ -28,6 +31,7 @@ impl Lanes {
             all: lanes(all),
             ahead: lanes(ahead),
             gauges,
+            way: Way::new(),
         }
     }
 

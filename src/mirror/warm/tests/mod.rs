@@ -1,5 +1,6 @@
 //! Jobs over a store in memory and a scripted upstream.
 
+mod beside;
 mod choices;
 
 use std::sync::Arc;
