@@ -41,6 +41,7 @@ mod upstream_name;
 mod upstream_tls;
 mod upstreams;
 mod users;
+mod warm;
 
 use std::path::Path;
 
@@ -59,6 +60,7 @@ pub use self::upstream::{Downloads, Timeouts, Upstream};
 pub use self::upstream_name::{UpstreamName, UpstreamNameError};
 pub use self::upstream_tls::{EgressProxy, UpstreamTls};
 pub use self::users::UsersFile;
+pub use self::warm::{WarmBeat, WarmList, references};
 
 use self::reading::{Reading, Reported};
 use self::section::Section;
@@ -72,6 +74,7 @@ pub struct Config {
     store: Store,
     fills: Fills,
     upstreams: Vec<Upstream>,
+    warm: Vec<WarmList>,
     log: Log,
 }
 
@@ -151,6 +154,11 @@ impl Config {
         &self.upstreams
     }
 
+    /// `[[warm]]`, all of different names.
+    pub fn warm(&self) -> &[WarmList] {
+        &self.warm
+    }
+
     /// `[log]`
     pub fn log(&self) -> &Log {
         &self.log
@@ -163,6 +171,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
     let store = root.table("store", store::read);
     let fills = root.table("fills", fills::read);
     let upstreams = upstreams::read(root);
+    let warm = warm::read(root);
     let log = root.table("log", log::read);
 
     let ((server, admin), upstreams) = (listeners?, upstreams?);
@@ -183,6 +192,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
         store: store?,
         fills: fills?,
         upstreams,
+        warm: warm?,
         log: log?,
     })
 }

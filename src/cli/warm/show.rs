@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::mirror::warm::{JobState, Report, Row, RowState};
+use crate::mirror::warm::{Report, Row, RowState};
 use crate::oci::Digest;
 
 /// Blobs shown at once.
@@ -187,13 +187,7 @@ pub(super) fn story(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}: {} images: {} done, {} partial, {} failed; {} here of {}, {} fetched",
-        match report.state {
-            JobState::Running => "running",
-            JobState::Complete => "complete",
-            JobState::Partial => "partial",
-            JobState::Failed => "failed",
-            JobState::Cancelled => "cancelled",
-        },
+        report.state.word(),
         report.rows.len(),
         count(RowState::Done),
         count(RowState::Partial),

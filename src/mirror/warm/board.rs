@@ -30,12 +30,13 @@ struct Told {
 }
 
 impl Board {
-    pub(super) fn new(id: u64, began_at: u64, pin: Option<String>) -> Self {
+    pub(super) fn new(id: u64, began_at: u64, list: Option<String>, pin: Option<String>) -> Self {
         let report = Report {
             id,
             state: JobState::Running,
             began_at,
             ended_at: None,
+            list,
             pin,
             trouble: None,
             bytes: 0,
@@ -194,8 +195,8 @@ impl Board {
         self.change(|told| told.report.trouble = Some(reason));
     }
 
-    /// The job has ended; what had not by then never will.
-    pub(super) fn end(&self, now: u64) {
+    /// The job has ended; what had not by then never will. Gives how.
+    pub(super) fn end(&self, now: u64) -> JobState {
         self.change(|told| {
             for row in &mut told.report.rows {
                 if !row.state.is_final() {
@@ -209,7 +210,8 @@ impl Board {
                 state => state,
             };
             told.report.ended_at = Some(now);
-        });
+            told.report.state
+        })
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
@@ -225,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_two_rows_waited_for_together_is_fetched_once() {
-        let board = Board::new(1, 0, None);
+        let board = Board::new(1, 0, None, None);
         let rows = ["a", "b"].map(|it| board.add(it.to_owned()));
         let digest = Digest::sha256_of(b"manifest");
         for row in rows {
