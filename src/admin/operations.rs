@@ -151,6 +151,7 @@ impl AdminApi {
             status,
             upstreams,
             fills,
+            warming: self.parts.warmer.reports(),
             kept,
         })))
     }

@@ -100,7 +100,12 @@ async fn lists_come_from_compose_and_kubernetes_and_the_exit_code_tells() {
     // In a pipe: a line for each image, and what came of it.
     let output = run(warm(&["--server", &server, "warm-1:one"]), PATIENCE).await;
     let text = said(&output);
-    assert!(text.contains("complete: 1 images: 1 done"), "{text}");
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|it| it.contains("warm-1:one"))
+        .collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("done "), "{text}");
+    assert!(text.contains("complete: 1 image (1 done);"), "{text}");
     for misuse in [
         &["--server", &server][..],
         &["Alpine"],

@@ -10,6 +10,7 @@ use clap::Args;
 use super::pieces::Output;
 use super::{Failure, failure, misuse, open_store, progress};
 use crate::app::names;
+use crate::cli::figures::counted;
 use crate::cli::warm::{files, read_images};
 use crate::mirror::bundle::{BundleError, Cut, CutOptions, Selection, cut, write};
 use crate::mirror::warm::WantedPlatform;
@@ -98,8 +99,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<bool, Failure> {
     }
     let bytes = |bytes| ByteSize::b(bytes).display().iec();
     println!(
-        "{} images, {} blobs and manifests, {}; left out as known to the other side: {}, {}",
-        chosen.images.len(),
+        "{}, {} blobs and manifests, {}; left out as known to the other side: {}, {}",
+        counted(chosen.images.len(), "image"),
         chosen.content.len(),
         bytes(chosen.bytes()),
         chosen.had.len(),

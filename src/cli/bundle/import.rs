@@ -10,6 +10,7 @@ use serde_json::json;
 use super::folder::Folder;
 use super::{Failure, failure, misuse, open_store, pieces, progress};
 use crate::app::names;
+use crate::cli::figures::counted;
 use crate::mirror::Names;
 use crate::mirror::bundle::{
     BundleError, Calling, Nothing, Plan, StoreHolds, Supply, Survey, Tarball, named, plan, survey,
@@ -110,8 +111,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<bool, Failure> {
             println!("left out: {left_out}");
         }
         println!(
-            "{shown}: {} images; {} blobs and manifests new, {}; {} were here",
-            plan.images.len(),
+            "{shown}: {}; {} blobs and manifests new, {}; {} were here",
+            counted(plan.images.len(), "image"),
             taken.new,
             ByteSize::b(taken.new_bytes).display().iec(),
             taken.known,
@@ -160,8 +161,8 @@ pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
         }
         let bytes = ByteSize::b(bytes).display().iec();
         println!(
-            "{shown}: {} images, {count} blobs and manifests, {bytes}",
-            images.len()
+            "{shown}: {}, {count} blobs and manifests, {bytes}",
+            counted(images.len(), "image")
         );
     }
     if args.json {

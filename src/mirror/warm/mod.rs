@@ -109,8 +109,8 @@ impl Warmer {
         }
         let now = self.mirror.clock.now();
         // Ids of an earlier process are not given anew to other jobs.
-        let last = jobs.last_key_value().map_or(0, |(&last, _)| last);
-        let id = now.max(last + 1);
+        let latest = jobs.last_key_value().map_or(0, |(&id, _)| id);
+        let id = now.max(latest + 1);
         let pin = order.pin.as_ref().map(|pin| pin.name.clone());
         let board = Arc::new(Board::new(id, now, list.map(str::to_owned), pin));
         let run = Run {
