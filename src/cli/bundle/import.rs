@@ -74,7 +74,11 @@ fn looked_at(shown: &str, supply: &dyn Supply, largest: u64) -> Result<Survey, F
 }
 
 fn refused(shown: &str, error: &BundleError) -> Failure {
-    failure(format!("{shown}: refused: {error}"))
+    match error {
+        // Which of the files it is, stands before it.
+        BundleError::Io(error) => failure(error.to_string()),
+        error => failure(format!("{shown}: refused: {error}")),
+    }
 }
 
 /// Takes bundles in. Whether all that was in them was.

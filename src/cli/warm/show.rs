@@ -160,19 +160,21 @@ fn style(template: &str) -> ProgressStyle {
 
 fn line(row: &Row, is_short: bool) -> String {
     let bytes = |bytes| ByteSize::b(bytes).display().iec();
-    let digest = match &row.digest {
-        Some(digest) if is_short => short(digest),
-        Some(digest) => digest.to_string(),
-        None => "-".to_owned(),
-    };
-    let why = row.reason.as_deref();
+    let found = row.digest.as_ref().map(|digest| {
+        let shown = if is_short {
+            short(digest)
+        } else {
+            digest.to_string()
+        };
+        let (all, fetched) = (bytes(row.bytes), bytes(row.fetched));
+        format!(" {shown} {all}, {fetched} fetched")
+    });
+    let why = row.reason.as_ref().map(|why| format!(": {why}"));
     format!(
-        "{:<9} {} {digest} {}, {} fetched{}{}\n",
+        "{:<9} {}{}{}\n",
         row.state.word(),
         row.reference,
-        bytes(row.bytes),
-        bytes(row.fetched),
-        if why.is_some() { ": " } else { "" },
+        found.unwrap_or_default(),
         why.unwrap_or_default(),
     )
 }
@@ -253,7 +255,7 @@ mod tests {
             row("a", RowState::Fetching, None),
             row("b", RowState::Failed, Some("it is gone")),
         ]);
-        let failed = "failed    docker.io/library/b:1 - 2.0 KiB, 1.0 KiB fetched: it is gone\n";
+        let failed = "failed    docker.io/library/b:1: it is gone\n";
         assert_eq!(lines.new_ones(&report), failed);
         assert_eq!(lines.new_ones(&report), "");
         report.rows[0] = row("a", RowState::Done, None);
