@@ -71,7 +71,7 @@ pub(crate) fn refusal(text: &str) -> Option<String> {
 }
 
 fn taken(files: &dyn Supply) -> Result<(), BundleError> {
-    let survey = survey(files, &mut |_| {})?;
+    let survey = survey(files, u64::MAX, &mut |_| {})?;
     let _ = (survey.described(), survey.upstreams(), survey.amount());
     let names = Names::new([("docker.io".to_owned(), "docker.io".into())]);
     let calling = Calling {

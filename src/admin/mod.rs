@@ -61,7 +61,7 @@ pub struct AdminParts {
     /// What is declared to be measured.
     pub metrics: Registry,
     /// The jobs that warm.
-    pub warmer: Warmer,
+    pub warmer: Arc<Warmer>,
     /// Whether no upstream is asked.
     pub offline: bool,
     /// Turns true when the process has been asked to end: then it is not ready any more.

@@ -155,6 +155,7 @@ impl AdminApi {
             status,
             upstreams,
             fills,
+            warming: self.parts.warmer.reports(),
             kept,
         })))
     }

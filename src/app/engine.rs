@@ -12,7 +12,7 @@ use super::upstreams::upstreams;
 use super::{AppError, COMMIT_GRACE, fetch_threads, mirror, names};
 use crate::config::Config;
 use crate::mirror::Mirror;
-use crate::mirror::warm::Warmer;
+use crate::mirror::warm::{WarmMetrics, Warmer};
 use crate::store::DiskStore;
 
 /// A mirror that nobody but this process uses.
@@ -38,7 +38,12 @@ impl Engine {
         let metrics = MetricRegistry::new();
         let upstreams = upstreams(config, &metrics)?;
         let mirror = mirror(config, upstreams, &store, &metrics, runtime.handle())?;
-        let warmer = Warmer::new(mirror.clone(), names(config), runtime.handle().clone());
+        let warmer = Warmer::new(
+            mirror.clone(),
+            names(config),
+            runtime.handle().clone(),
+            WarmMetrics::new(&metrics)?,
+        );
         Ok(Self {
             runtime,
             mirror,

@@ -10,6 +10,7 @@ mod policies;
 mod store_metrics;
 mod upkeep;
 mod upstreams;
+mod warm;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -35,7 +36,7 @@ pub use self::upstreams::names;
 use self::upstreams::{declared, namespaces, registries, upstreams};
 use crate::admin::{AdminApi, AdminParts, declare_process};
 use crate::config::Config;
-use crate::mirror::warm::Warmer;
+use crate::mirror::warm::{WarmList, WarmMetrics, Warmer};
 use crate::mirror::{Mirror, MirrorMetrics, Parts, SystemClock, Upstream};
 use crate::server::{
     Access, AccessParts, BindError, Drained, Listeners, RegistryApi, Renew, ServeError,
@@ -112,6 +113,9 @@ pub struct App {
     clients: Listeners,
     operator: Listeners,
     mirror: Arc<Mirror>,
+    warmer: Arc<Warmer>,
+    /// What the warmer does by the clock.
+    lists: Vec<WarmList>,
     ending: watch::Sender<bool>,
     addresses: Addresses,
     grace: Duration,
@@ -144,11 +148,14 @@ impl App {
             external_url: config.server().external_url.clone(),
         });
         let mirror = mirror(config, upstreams, &store, &metrics, fetch_runtime.handle())?;
-        let warmer = Warmer::new(
+        let warm_metrics = WarmMetrics::new(&metrics)?;
+        let lists = warm::lists(config, &warm_metrics);
+        let warmer = Arc::new(Warmer::new(
             Arc::clone(&mirror),
             names(config),
             fetch_runtime.handle().clone(),
-        );
+            warm_metrics,
+        ));
 
         let upstream_names = config.upstreams().iter().map(|it| it.name.as_str());
         let mut clients = Listeners::default();
@@ -166,7 +173,7 @@ impl App {
         let token = config.admin().token.as_ref();
         let admin_api = AdminApi::new(AdminParts {
             mirror: Arc::clone(&mirror),
-            warmer,
+            warmer: Arc::clone(&warmer),
             metrics,
             offline: config.offline(),
             ending: ending.subscribe(),
@@ -183,6 +190,8 @@ impl App {
             clients,
             operator,
             mirror,
+            warmer,
+            lists,
             ending,
             addresses: Addresses {
                 registry: opened.registry,
@@ -218,6 +227,8 @@ impl App {
             clients,
             operator,
             mirror,
+            warmer,
+            lists,
             ending,
             grace,
             renewable,
@@ -226,6 +237,9 @@ impl App {
         upkeep::begin(store, verify_rate)?;
         fetch_runtime.spawn(Arc::clone(&mirror).tend_fills());
         fetch_runtime.spawn(Arc::clone(&mirror).tend_store());
+        for list in lists {
+            fetch_runtime.spawn(Arc::clone(&warmer).keep(list, Arc::new(SystemClock)));
+        }
         let drained = serve_runtime.block_on(async move {
             let stop = stop()?;
             let renewing = keep_renewed(renewable, RENEWAL, renewal_requests()?);

@@ -140,6 +140,11 @@ impl AdminClient {
 }
 
 impl At {
+    /// The config file, if one was named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// The URL and the token.
     fn found(&self) -> Result<(String, Option<String>), AskError> {
         let mut token = match &self.token_file {

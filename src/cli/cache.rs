@@ -24,6 +24,8 @@ pub(super) enum CacheCommand {
         #[arg(value_name = "UPSTREAM[/REPOSITORY]")]
         place: Option<String>,
     },
+    /// List the digests that are here: for `bundle export --have` on the other side. With --config no mirror need run.
+    Have,
     /// Tell what a reference means here and now, and why its content is here, or is not.
     Explain {
         /// A reference such as docker.io/library/alpine:3, or a digest.
@@ -72,6 +74,7 @@ fn carry_out(at: &At, command: &CacheCommand, as_json: bool) -> Result<(), AskEr
     let client = AdminClient::new(at)?;
     match command {
         CacheCommand::Ls { place } => list(&client, place.as_deref(), as_json),
+        CacheCommand::Have => have(&client, as_json),
         CacheCommand::Explain { what } => {
             let told = client.get("explain", &[subject(what)?])?;
             show(&told, as_json, explained)
@@ -149,13 +152,32 @@ fn pinned(pin: &Value) -> Vec<String> {
     lines
 }
 
-/// Lists page by page, so that the first lines come at once whatever there is.
+/// Lists the digests of all content.
+fn have(client: &AdminClient, as_json: bool) -> Result<(), AskError> {
+    pages(client, "content", None, &mut |item| {
+        show(item, as_json, |item| vec![text(&item["digest"])])
+    })
+}
+
+/// Lists repositories, or the tags of one.
 fn list(client: &AdminClient, place: Option<&str>, as_json: bool) -> Result<(), AskError> {
     let (path, of) = match place {
         Some(place) if place.contains('/') => ("tags", Some(("repository", place))),
         Some(upstream) => ("repositories", Some(("upstream", upstream))),
         None => ("repositories", None),
     };
+    pages(client, path, of, &mut |item| {
+        show(item, as_json, |item| vec![line(item)])
+    })
+}
+
+/// Asks page by page, so that the first lines come at once whatever there is.
+fn pages(
+    client: &AdminClient,
+    path: &str,
+    of: Option<(&str, &str)>,
+    each: &mut dyn FnMut(&Value) -> Result<(), AskError>,
+) -> Result<(), AskError> {
     let mut after: Option<String> = None;
     loop {
         let mut query: Vec<_> = of.into_iter().collect();
@@ -163,7 +185,7 @@ fn list(client: &AdminClient, place: Option<&str>, as_json: bool) -> Result<(), 
         query.extend(after.as_deref().map(|after| ("after", after)));
         let page = client.get(path, &query)?;
         for item in page["items"].as_array().into_iter().flatten() {
-            show(item, as_json, |item| vec![line(item)])?;
+            each(item)?;
         }
         after = page["next"].as_str().map(str::to_owned);
         if after.is_none() {

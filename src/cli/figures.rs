@@ -35,6 +35,11 @@ pub(super) fn parts(parts: &Value) -> String {
     }
 }
 
+/// So many of something: `1 image`, `2 images`.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A share as a percentage; a dash before there is one.
 pub(super) fn percent(value: &Value) -> String {
     let share = value.as_f64();
@@ -80,6 +85,8 @@ mod tests {
     fn figures_are_short_and_harmless() {
         assert_eq!(bytes(&json!(12_897_485)), "12.3 MiB");
         assert_eq!(bytes(&json!(null)), "-");
+        assert_eq!(counted(1, "image"), "1 image");
+        assert_eq!(counted(0, "image"), "0 images");
         assert_eq!(percent(&json!(0.5)), "50.0 %");
         assert_eq!(percent(&json!(null)), "-");
         assert_eq!(duration(&json!(11_520)), "3h 12m");

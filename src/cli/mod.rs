@@ -24,6 +24,7 @@ use clap::Parser;
 
 use self::admin_client::AskError;
 use self::args::{Args, Command, ConfigCommand};
+use self::cache::CacheCommand;
 
 /// Runs the command on the process's command line.
 pub fn main() -> ExitCode {
@@ -32,7 +33,11 @@ pub fn main() -> ExitCode {
         Command::Demo { once } => demo::run(once),
         Command::Verify { config } => verify::run(&config),
         Command::Status { at, watch, json } => status::run(&at, watch, json),
-        Command::Cache { at, json, command } => cache::run(&at, &command, json),
+        Command::Cache { at, json, command } => match (&command, at.config()) {
+            // From the data folder itself, whether a mirror runs or not.
+            (CacheCommand::Have, Some(config)) if !json => bundle::have(config),
+            _ => cache::run(&at, &command, json),
+        },
         Command::Gc { at, dry_run, json } => cache::collect(&at, dry_run, json),
         Command::Warm(args) => warm::run(&args),
         Command::Bundle { command } => bundle::run(&command),

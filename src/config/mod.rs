@@ -41,6 +41,7 @@ mod upstream_name;
 mod upstream_tls;
 mod upstreams;
 mod users;
+mod warm;
 
 use std::path::Path;
 
@@ -61,6 +62,7 @@ pub use self::upstream_tls::{EgressProxy, UpstreamTls};
 pub use self::users::UsersFile;
 #[doc(hidden)]
 pub use self::users::users;
+pub use self::warm::{WarmBeat, WarmList, references};
 
 use self::reading::{Reading, Reported};
 use self::section::Section;
@@ -74,6 +76,7 @@ pub struct Config {
     store: Store,
     fills: Fills,
     upstreams: Vec<Upstream>,
+    warm: Vec<WarmList>,
     log: Log,
 }
 
@@ -153,6 +156,11 @@ impl Config {
         &self.upstreams
     }
 
+    /// `[[warm]]`, all of different names.
+    pub fn warm(&self) -> &[WarmList] {
+        &self.warm
+    }
+
     /// `[log]`
     pub fn log(&self) -> &Log {
         &self.log
@@ -165,6 +173,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
     let store = root.table("store", store::read);
     let fills = root.table("fills", fills::read);
     let upstreams = upstreams::read(root);
+    let warm = warm::read(root);
     let log = root.table("log", log::read);
 
     let ((server, admin), upstreams) = (listeners?, upstreams?);
@@ -185,6 +194,7 @@ fn read(root: &mut Section<'_>) -> Result<Config, Reported> {
         store: store?,
         fills: fills?,
         upstreams,
+        warm: warm?,
         log: log?,
     })
 }

@@ -14,6 +14,7 @@ mod downloads;
 mod edge;
 mod secrets;
 mod tags;
+mod warm;
 
 /// The least a config must say.
 const MINIMAL: &str = r#"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::Right;
-use super::fills::{Entered, Feed, FillError, ahead, watch};
+use super::fills::{Entered, Feed, FillError, watch, with_time};
 use super::{Mirror, MirrorError};
 use crate::oci::Digest;
 use crate::store::{Link, StoreError, StoreErrorKind};
@@ -44,7 +44,7 @@ impl Mirror {
             let way = self.fetcher(right, link, Feed::Blob)?;
             let (fill, began) = match self.fills.enter(&way, true) {
                 Entered::Began(seat) => {
-                    ahead(&seat);
+                    with_time(&seat);
                     (Arc::clone(seat.fill()), true)
                 }
                 Entered::Joined(seat) => {

@@ -18,6 +18,9 @@ const DEFAULT_REGISTRY_INDEX: &str = "index.docker.io";
 /// The tag of references that have neither tag nor digest.
 const DEFAULT_TAG: &str = "latest";
 
+/// What digests begin with, and no repository that is written without its registry.
+const HASHES: [&str; 2] = ["sha256", "sha512"];
+
 /// A repository with its registry, such as `docker.io/library/alpine`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -52,6 +55,9 @@ pub enum ImageReferenceError {
     /// The digest is malformed.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// A digest, which by itself says nothing of where it is.
+    #[error("a digest alone names no repository: write REPOSITORY@{0}")]
+    Alone(Digest),
 }
 
 impl ImageName {
@@ -164,6 +170,10 @@ impl FromStr for ImageReference {
 
     fn from_str(text: &str) -> Result<Self, ImageReferenceError> {
         let (name, tag, digest) = split(text);
+        // By the grammar a tag of Docker Hub's library/sha256, which nobody means.
+        if HASHES.contains(&name) && tag.is_some() && digest.is_none() {
+            return Err(ImageReferenceError::Alone(text.parse()?));
+        }
         Ok(Self::new(
             name.parse()?,
             tag.map(str::parse).transpose()?,
@@ -288,6 +298,14 @@ mod tests {
             ("alpine:a b", "a tag cannot hold ' '"),
             ("alpine@sha256", "a digest has the form algorithm:value"),
             ("alpine@", "a digest has the form algorithm:value"),
+            (
+                "sha256:zz",
+                "a sha256 digest is written in lowercase hexadecimal digits",
+            ),
+            (
+                &format!("sha256:{HEX}"),
+                &format!("a digest alone names no repository: write REPOSITORY@sha256:{HEX}"),
+            ),
             (
                 "https://ghcr.io/a",
                 "\"https:\" is not a registry's host or host:port",

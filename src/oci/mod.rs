@@ -28,6 +28,8 @@ pub(crate) mod strategies;
 mod tag_list;
 mod textual;
 mod verifier;
+mod wanted;
+mod wanted_platform;
 
 pub use accepts::Accepts;
 pub use challenge::{Challenge, Scheme};
@@ -49,3 +51,5 @@ pub use referrers::{Referrers, fallback_tag};
 pub use repository_rules::RepositoryRules;
 pub use tag_list::TagList;
 pub use verifier::{Mismatch, Verified, Verifier};
+pub use wanted::{Wanted, WantedError};
+pub use wanted_platform::{PlatformError, WantedPlatform};

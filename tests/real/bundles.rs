@@ -1,5 +1,6 @@
 //! Bundles: other tools read them, what other tools wrote is taken in, and a site without any network is served.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -84,6 +85,16 @@ fn unpacked(file: &Path, folder: &Path) -> PathBuf {
     let mut archive = tar::Archive::new(std::fs::File::open(file).unwrap());
     archive.unpack(&folder).unwrap();
     folder
+}
+
+/// The file as `gzip` packs it.
+fn gzipped(file: &Path, folder: &Path) -> PathBuf {
+    let packed = folder.join("packed.tar.gz");
+    let target = std::fs::File::create(&packed).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(target, flate2::Compression::fast());
+    std::io::copy(&mut std::fs::File::open(file).unwrap(), &mut encoder).unwrap();
+    encoder.finish().unwrap();
+    packed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,43 +213,71 @@ fn a_site_without_network_is_served_from_a_bundle() {
     });
 }
 
-/// A bundle of what the other side lacks holds just that.
+/// The digests that the members of a tar are named by.
+fn members(file: &Path) -> BTreeSet<String> {
+    let mut archive = tar::Archive::new(std::fs::File::open(file).unwrap());
+    let paths = archive.entries().unwrap().map(|member| {
+        let member = member.unwrap();
+        member.path().unwrap().display().to_string()
+    });
+    paths
+        .filter_map(|path| Some(path.strip_prefix("blobs/")?.replace('/', ":")))
+        .collect()
+}
+
+/// One of two images changed in its last layer: a bundle of what the other side lacks holds the new layer, config and
+/// manifest, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_brings_what_changed() {
-    let (first, second) = (Layout::image(31, &SIZES), Layout::image(32, &SIZES));
-    let (mirror, _) = warmed(&[(&first, "library/first", Format::Oci)]).await;
+    let changed_sizes = [SIZES[0], SIZES[1], 5_000];
+    let (old, new) = (Layout::image(31, &SIZES), Layout::image(31, &changed_sizes));
+    let other = Layout::multi_arch(32, &SIZES);
+    let other = (&other, "library/other", Format::Oci);
+    let (before, _) = warmed(&[(&old, "library/image", Format::Oci), other]).await;
     let folder = TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name);
-    well(&export(&mirror, &file("1.tar"), &["docker.io/library/first:one"]).await);
-    let site = Plan::of_url(NOWHERE.to_owned()).offline().prepare();
+    well(&export(&before, &file("1.tar"), &["--all"]).await);
+    let mut site = Plan::of_url(NOWHERE.to_owned()).offline().prepare();
     well(&import(&site, &file("1.tar"), &[]).await);
 
-    let mut have = bundle(&["have", "--config"]);
-    have.arg(site.config());
-    let have = well(&run(have, PATIENCE).await);
-    assert_eq!(have.lines().count(), site.content().len());
+    // The same list in three ways, for a site that rests and for one that serves.
+    let mut list = bundle(&["have", "--config"]);
+    list.arg(site.config());
+    let have = well(&run(list, PATIENCE).await);
+    let listed: BTreeSet<_> = have.lines().map(str::to_owned).collect();
+    assert_eq!(listed, site.content());
+    let mut list = roadstead();
+    list.args(["cache", "have", "--config"]).arg(site.config());
+    assert_eq!(well(&run(list, PATIENCE).await), have);
+    site.start().await;
+    let mut list = roadstead();
+    list.args(["cache", "have", "--server", &site.operator()]);
+    assert_eq!(well(&run(list, PATIENCE).await), have);
+    site.stop();
     std::fs::write(file("have"), have).unwrap();
-    let (both, _) = warmed(&[
-        (&first, "library/first", Format::Oci),
-        (&second, "library/second", Format::Oci),
-    ])
-    .await;
+
+    let (after, digests) = warmed(&[(&new, "library/image", Format::Oci), other]).await;
     let have = file("have").display().to_string();
-    well(&export(&both, &file("2.tar"), &["--all", "--have", &have]).await);
-    let mut members = tar::Archive::new(std::fs::File::open(file("2.tar")).unwrap());
-    let members = members.entries().unwrap().count();
-    // Mark, index, manifest, config, three layers.
-    assert_eq!(members, 7);
+    let told = well(&export(&after, &file("2.tar"), &["--all", "--have", &have]).await);
+    let delta = members(&file("2.tar"));
+    let lacking: BTreeSet<_> = after.content().difference(&listed).cloned().collect();
+    assert_eq!(delta, lacking, "{told}");
+    assert_eq!(delta.len(), 3, "manifest, config, one layer: {delta:?}");
+    assert!(delta.contains(&digests[0]) && delta.contains(&new.layers()[2].blob));
     let mut verify = bundle(&["verify"]);
     verify.arg(file("2.tar"));
     let verified = run(verify, PATIENCE).await;
     assert_eq!(verified.status.code(), Some(3), "{}", said(&verified));
+
     let empty = Plan::of_url(NOWHERE.to_owned()).offline().prepare();
     let refused = import(&empty, &file("2.tar"), &[]).await;
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
     assert!(empty.content().is_empty());
     well(&import(&site, &file("2.tar"), &[]).await);
-    assert_eq!(site.content(), both.content());
+    assert!(site.content().is_superset(&after.content()));
+    site.start().await;
+    let skopeo = Skopeo::new(site.address);
+    pulls(&skopeo, "docker.io/library/image:one", new.layers()).await;
 }
 
 /// What others wrote: a layout by skopeo, as folder and as tar; what a real `docker save` writes; the storage of a real
@@ -275,11 +314,14 @@ async fn what_other_tools_wrote_is_taken_in_and_served() {
     let docker = Docker::start(mirror.address).await;
     docker.pull("docker.io/library/saved:one").await;
     let archive = docker.save("docker.io/library/saved:one").await;
-    let said = well(&import(&site, &archive, &[]).await);
+    let packed = gzipped(&archive, folder.path());
+    let said = well(&import(&site, &packed, &[]).await);
     assert!(
         said.contains("docker.io/library/saved:one sha256:"),
         "{said}"
     );
+    let again = well(&import(&site, &archive, &[]).await);
+    assert!(again.contains("0 blobs and manifests new"), "{again}");
     // As a registry stores it.
     upstream
         .registry

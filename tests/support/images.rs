@@ -75,13 +75,20 @@ impl Layout {
 
     /// An index of images for amd64 and arm64, each with layers of its own.
     pub(crate) fn multi_arch(seed: u64, sizes: &[usize]) -> Self {
+        Self::index(seed, sizes, &["amd64", "arm64"])
+    }
+
+    /// An index of images for these architectures, each with layers of its own.
+    pub(crate) fn index(seed: u64, sizes: &[usize], architectures: &[&str]) -> Self {
         Self::with(|layout| {
-            let images = ["amd64", "arm64"].map(|architecture| {
-                let mut image =
-                    layout.add_image(architecture, seed + architecture.len() as u64 * 1000, sizes);
-                image["platform"] = json!({"os": "linux", "architecture": architecture});
-                image
-            });
+            let images: Vec<_> = (5..)
+                .zip(architectures)
+                .map(|(nth, architecture)| {
+                    let mut image = layout.add_image(architecture, seed + nth * 1000, sizes);
+                    image["platform"] = json!({"os": "linux", "architecture": architecture});
+                    image
+                })
+                .collect();
             let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": images});
             layout.add_json(INDEX, &index)
         })
@@ -110,12 +117,16 @@ impl Layout {
 
     /// The layers that a client on this machine needs.
     pub(crate) fn layers(&self) -> &[Layer] {
-        let host = host_architecture();
-        let (_, layers) = self
+        self.layers_for(&host_architecture())
+    }
+
+    /// The layers of the image for this architecture.
+    pub(crate) fn layers_for(&self, wanted: &str) -> &[Layer] {
+        let found = self
             .platforms
             .iter()
-            .find(|(architecture, _)| *architecture == host)
-            .unwrap_or_else(|| panic!("no image for {host}"));
+            .find(|(architecture, _)| architecture == wanted);
+        let (_, layers) = found.unwrap_or_else(|| panic!("no image for {wanted}"));
         layers
     }
 
@@ -200,7 +211,7 @@ pub(crate) fn missing<'l>(layers: &'l [Layer], has: &BTreeSet<String>) -> Vec<&'
 }
 
 /// The architecture of this machine in the words of the OCI image spec (those of Go).
-fn host_architecture() -> String {
+pub(crate) fn host_architecture() -> String {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

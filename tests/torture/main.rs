@@ -18,6 +18,7 @@ mod kills;
 mod nginx;
 mod ranges;
 mod speed;
+mod warm_latency;
 
 use tokio::sync::{Mutex, MutexGuard};
 

@@ -7,10 +7,12 @@ mod figures;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod warming;
 
 use std::fmt::{self, Write};
 
 use super::views::{FillView, StatusView, UpstreamView};
+use crate::mirror::warm::Report;
 use crate::mirror::{KeptPage, Mirror, RepositoryKept, TagKept};
 use crate::store::Origin;
 
@@ -46,6 +48,8 @@ pub(super) struct PageView {
     pub(super) status: StatusView,
     pub(super) upstreams: Vec<UpstreamView>,
     pub(super) fills: Vec<FillView>,
+    /// Jobs that warm, the latest first.
+    pub(super) warming: Vec<Report>,
     pub(super) kept: Kept,
 }
 

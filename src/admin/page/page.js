@@ -124,6 +124,22 @@ function showFills(fills) {
   document.getElementById("no-fills").hidden = fills.length > 0;
 }
 
+function showWarming(jobs) {
+  const items = jobs.slice(0, 10).map((job) => {
+    const item = element("li", null);
+    const head = element("p", null);
+    head.append(element("strong", job.list ?? "asked for"), " ", element("span", `job ${job.id}`, { class: "soft" }));
+    const bar = element("progress", null, { "aria-label": `job ${job.id}`, max: Math.max(job.bytes, 1), value: job.present });
+    const words =
+      `${job.state}: ${job.images} ${job.images === 1 ? "image" : "images"}, ` +
+      `${bytes(job.present)} of ${bytes(job.bytes)} here, ${bytes(job.fetched)} fetched`;
+    item.append(head, bar, element("p", words, { class: "soft" }));
+    return item;
+  });
+  document.getElementById("warming").replaceChildren(...items);
+  document.getElementById("no-warming").hidden = items.length > 0;
+}
+
 function showUpstreams(upstreams) {
   for (const row of document.getElementById("upstreams").children) {
     const upstream = upstreams.find((it) => it.name === row.dataset.upstream);
@@ -150,12 +166,13 @@ let silent = false;
 
 async function refresh() {
   try {
-    const [status, upstreams, fills] = await Promise.all(
-      ["status", "upstreams", "fills"].map((what) => ask(`/api/v1/${what}`)),
+    const [status, upstreams, fills, warming] = await Promise.all(
+      ["status", "upstreams", "fills", "warm"].map((what) => ask(`/api/v1/${what}`)),
     );
     showStatus(status);
     showUpstreams(upstreams.items);
     showFills(fills.items);
+    showWarming(warming.jobs);
     if (silent) tell("", false);
     silent = false;
   } catch (error) {

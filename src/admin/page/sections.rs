@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use url::form_urlencoded;
 
 use super::figures::{bytes, count, duration, parts, percent};
-use super::{Kept, PageView, Text, name};
+use super::{Kept, PageView, Text, name, warming};
 use crate::admin::views::{FillView, StatusView, StoreView, UpstreamView};
 use crate::mirror::{KeptPage, RepositoryKept, TagKept};
 use crate::store::Origin;
@@ -31,6 +31,7 @@ pub(super) fn write(html: &mut String, view: &PageView) -> fmt::Result {
     )?;
     served(html, status)?;
     fills(html, &view.fills)?;
+    warming::write(html, &view.warming)?;
     upstreams(html, &view.upstreams)?;
     store(html, status.store.as_ref())?;
     kept(html, &view.kept)?;

@@ -3,6 +3,7 @@ use crate::admin::totals::Totals;
 use crate::admin::views::StoreView;
 use crate::mirror::PartsHere;
 use crate::mirror::testkit::origin;
+use crate::mirror::warm::JobState;
 use crate::oci::Digest;
 
 /// Text that would leave its place, if it could.
@@ -50,6 +51,19 @@ fn view() -> PageView {
             followers: 1,
             since_seconds: 3,
             phase: "open",
+        }],
+        warming: vec![Report {
+            id: 7,
+            state: JobState::Running,
+            began_at: 0,
+            ended_at: None,
+            list: Some(SHARP.to_owned()),
+            pin: None,
+            trouble: None,
+            bytes: 2048,
+            present: 1024,
+            fetched: 1024,
+            rows: Vec::new(),
         }],
         kept: Kept {
             wanted: Wanted {
@@ -121,6 +135,7 @@ fn it_is_read_without_a_script() {
         "<dd data-figure=\"hit_rate\">50.0 %</dd>",
         "max=\"100\" value=\"40\"",
         "76 of 100",
+        "running: 0 images, 1.0 KiB of 2.0 KiB here, 1.0 KiB fetched",
         "512.0 MiB of 1.0 GiB",
         "evicted since the start 2.0 KiB in 1 content<",
         "/o/r</a> <span class=\"soft\">2 tags</span>",

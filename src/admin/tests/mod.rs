@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::mirror::Names;
 use crate::mirror::testkit::{House, house};
+use crate::mirror::warm::WarmMetrics;
 
 /// An API over an engine with one scripted upstream.
 struct Side {
@@ -31,11 +32,12 @@ impl Side {
         declare_process(&metrics).unwrap();
         let api = AdminApi::new(AdminParts {
             mirror: Arc::clone(&house.mirror),
-            warmer: Warmer::new(
+            warmer: Arc::new(Warmer::new(
                 Arc::clone(&house.mirror),
                 Names::new([("docker.io".to_owned(), "docker.io".into())]),
                 tokio::runtime::Handle::current(),
-            ),
+                WarmMetrics::new(&metrics).unwrap(),
+            )),
             metrics,
             offline,
             ending: ending.subscribe(),

@@ -10,6 +10,7 @@ use clap::Args;
 use super::pieces::Output;
 use super::{Failure, failure, misuse, open_store, progress};
 use crate::app::names;
+use crate::cli::figures::counted;
 use crate::cli::warm::{files, read_images};
 use crate::mirror::bundle::{BundleError, Cut, CutOptions, Selection, cut, write};
 use crate::mirror::warm::WantedPlatform;
@@ -51,7 +52,7 @@ pub(in crate::cli) struct ExportArgs {
     #[arg(long)]
     zstd: bool,
     /// Writes pieces of this size at most: OUT.000, OUT.001 and so on.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     split: Option<ByteSize>,
     /// Only these platforms, such as linux/amd64,linux/arm64 [default: all].
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
@@ -70,9 +71,6 @@ pub(in crate::cli) struct ExportArgs {
 /// Whether all of it was here.
 pub(super) fn run(args: &ExportArgs) -> Result<bool, Failure> {
     let selection = selection(args)?;
-    if args.split.is_some_and(|size| size.as_u64() == 0) {
-        return Err(misuse("--split: pieces of no bytes"));
-    }
     let have = args.have.as_deref().map(read_have).transpose()?;
     let options = CutOptions {
         platforms: args.platform.clone(),
@@ -101,8 +99,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<bool, Failure> {
     }
     let bytes = |bytes| ByteSize::b(bytes).display().iec();
     println!(
-        "{} images, {} blobs and manifests, {}; left out as known to the other side: {}, {}",
-        chosen.images.len(),
+        "{}, {} blobs and manifests, {}; left out as known to the other side: {}, {}",
+        counted(chosen.images.len(), "image"),
         chosen.content.len(),
         bytes(chosen.bytes()),
         chosen.had.len(),
@@ -112,6 +110,15 @@ pub(super) fn run(args: &ExportArgs) -> Result<bool, Failure> {
         println!("{}", file.display());
     }
     Ok(chosen.lacking.is_empty())
+}
+
+/// The size of pieces.
+fn size(text: &str) -> Result<ByteSize, String> {
+    let size = text.parse::<ByteSize>().ok();
+    let size = size.filter(|size| *size > ByteSize(0));
+    size.ok_or_else(|| {
+        "not a size: write a number and a unit, such as 4GiB, 700MB or 512KiB".to_owned()
+    })
 }
 
 fn written(args: &ExportArgs, chosen: &Cut, store: &dyn Store) -> Result<Vec<PathBuf>, Failure> {
@@ -160,4 +167,19 @@ fn read_have(path: &Path) -> Result<HashSet<Digest>, Failure> {
         digest.map_err(|error| misuse(format!("{}: {line:?}: {error}", path.display())))
     });
     digests.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_have_a_size_that_is_one() {
+        assert_eq!(size("4GiB"), Ok(ByteSize::gib(4)));
+        assert_eq!(size("1000"), Ok(ByteSize::b(1000)));
+        for text in ["foo", "", "0", "0B", "-1MiB", "4 parsecs"] {
+            let why = size(text).expect_err(text);
+            assert!(why.contains("such as 4GiB"), "{text}: {why}");
+        }
+    }
 }

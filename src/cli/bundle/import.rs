@@ -10,13 +10,14 @@ use serde_json::json;
 use super::folder::Folder;
 use super::{Failure, failure, misuse, open_store, pieces, progress};
 use crate::app::names;
+use crate::cli::figures::counted;
 use crate::mirror::Names;
 use crate::mirror::bundle::{
     BundleError, Calling, Nothing, Plan, StoreHolds, Supply, Survey, Tarball, named, plan, survey,
     take_in,
 };
 use crate::oci::ImageReference;
-use crate::store::Store;
+use crate::store::{Retention, Store};
 
 /// What is to be taken in, and what it is called.
 #[derive(Args, Debug)]
@@ -64,16 +65,20 @@ fn supplies(paths: &[PathBuf]) -> Result<Vec<Supplied>, Failure> {
     Ok(supplies.collect())
 }
 
-/// Looks at all files of a bundle.
-fn looked_at(shown: &str, supply: &dyn Supply) -> Result<Survey, Failure> {
+/// Looks at all files of a bundle, of which none may have more than `largest` bytes.
+fn looked_at(shown: &str, supply: &dyn Supply, largest: u64) -> Result<Survey, Failure> {
     let bar = progress::bar("verifying", None);
-    let surveyed = survey(supply, &mut |bytes| bar.inc(bytes));
+    let surveyed = survey(supply, largest, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
     surveyed.map_err(|error| refused(shown, &error))
 }
 
 fn refused(shown: &str, error: &BundleError) -> Failure {
-    failure(format!("{shown}: refused: {error}"))
+    match error {
+        // Which of the files it is, stands before it.
+        BundleError::Io(error) => failure(error.to_string()),
+        error => failure(format!("{shown}: refused: {error}")),
+    }
 }
 
 /// Takes bundles in. Whether all that was in them was.
@@ -89,7 +94,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<bool, Failure> {
     }
     let mut whole = true;
     for (shown, supply) in supplies {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, store.usage().capacity)?;
         let calling = Calling {
             names: &names,
             called: args.called.as_ref(),
@@ -110,8 +115,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<bool, Failure> {
             println!("left out: {left_out}");
         }
         println!(
-            "{shown}: {} images; {} blobs and manifests new, {}; {} were here",
-            plan.images.len(),
+            "{shown}: {}; {} blobs and manifests new, {}; {} were here",
+            counted(plan.images.len(), "image"),
             taken.new,
             ByteSize::b(taken.new_bytes).display().iec(),
             taken.known,
@@ -145,7 +150,9 @@ fn line(image: &crate::mirror::bundle::Named) -> String {
 pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
     let mut all = Vec::new();
     for (shown, supply) in supplies(&args.files)? {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, u64::MAX)?;
+        let known = survey.is_known();
+        known.map_err(|error| refused(&shown, &error))?;
         let (count, bytes) = survey.amount();
         let images = survey.described();
         if args.json {
@@ -158,8 +165,8 @@ pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
         }
         let bytes = ByteSize::b(bytes).display().iec();
         println!(
-            "{shown}: {} images, {count} blobs and manifests, {bytes}",
-            images.len()
+            "{shown}: {}, {count} blobs and manifests, {bytes}",
+            counted(images.len(), "image")
         );
     }
     if args.json {
@@ -173,7 +180,7 @@ pub(super) fn inspect(args: &LookArgs) -> Result<bool, Failure> {
 pub(super) fn verify(args: &LookArgs) -> Result<bool, Failure> {
     let mut whole = true;
     for (shown, supply) in supplies(&args.files)? {
-        let survey = looked_at(&shown, &*supply)?;
+        let survey = looked_at(&shown, &*supply, u64::MAX)?;
         let missing = missing(&survey).map_err(|error| refused(&shown, &error))?;
         whole &= missing.is_empty();
         let (count, _) = survey.amount();

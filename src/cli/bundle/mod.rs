@@ -51,13 +51,21 @@ fn failure(why: impl Into<String>) -> Failure {
 
 /// Ends with 0 when all was done, 3 when some of it was left out, 1 when nothing was, 2 on misuse.
 pub(super) fn run(command: &BundleCommand) -> ExitCode {
-    let done = match command {
+    ended(match command {
         BundleCommand::Export(args) => export::run(args),
         BundleCommand::Import(args) => import::run(args),
         BundleCommand::Inspect(args) => import::inspect(args),
         BundleCommand::Verify(args) => import::verify(args),
         BundleCommand::Have { config } => have::run(config),
-    };
+    })
+}
+
+/// Lists the digests in the data folder of this config; ends as the others do.
+pub(super) fn have(config: &Path) -> ExitCode {
+    ended(have::run(config))
+}
+
+fn ended(done: Result<bool, Failure>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(PARTIAL),

@@ -5,13 +5,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::lists;
+use crate::config::references;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// The references in a list; `-` is standard input.
 pub(in crate::cli) fn list(path: &Path) -> Result<Vec<String>, String> {
-    Ok(lists::of_list(&read(path)?))
+    let text = read(path)?;
+    Ok(references(&text).into_iter().map(str::to_owned).collect())
 }
 
 /// The images of a compose file.

@@ -2,24 +2,14 @@
 
 use serde_json::Value;
 
-/// The references in a list: one on each line; `#` begins a comment.
-pub(in crate::cli) fn of_list(text: &str) -> Vec<String> {
-    let lines = text.lines().map(|line| {
-        // Within a reference a `#` cannot occur.
-        line.split('#').next().unwrap_or_default().trim()
-    });
-    lines
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
+use crate::config::references;
 
 /// Everything that a text of any kind may name: the parsers alone, for who tries them on any text.
 #[doc(hidden)]
 pub fn reads_as_lists(text: &str) -> usize {
     let variable = |name: &str| (name == "TAG").then(|| "1".to_owned());
     let composed = of_compose(text, &variable).unwrap_or_default();
-    of_list(text).len() + composed.len() + of_kubernetes(text).unwrap_or_default().len()
+    references(text).len() + composed.len() + of_kubernetes(text).unwrap_or_default().len()
 }
 
 /// The images of a compose file: `services.*.image`, with variables put in. Services that are built have none.
@@ -123,12 +113,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn a_list_has_a_reference_on_each_line() {
-        let text = "# images\nalpine\n\n  ghcr.io/o/r:1   # ours\r\n";
-        assert_eq!(of_list(text), ["alpine", "ghcr.io/o/r:1"]);
-    }
 
     #[test]
     fn the_images_of_services_are_found_with_their_variables() {

@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 
 use self::remote::Remote;
 use self::request::queries;
-use self::show::{Show, story};
+use self::show::{Show, summary};
 use super::config_check::UNUSABLE;
 use crate::app::{AppError, Engine};
 use crate::config::Config;
@@ -106,7 +106,7 @@ fn told(args: &WarmArgs, report: &Report) -> ExitCode {
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out))
     } else {
-        story(report, &mut out)
+        out.write_all(summary(report).as_bytes())
     };
     if written.and_then(|()| out.flush()).is_err() {
         return ExitCode::FAILURE;

@@ -1,12 +1,13 @@
 //! How a job is shown: bars on a terminal, lines in a pipe, a document for machines.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IsTerminal, Write};
 
 use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::mirror::warm::{JobState, Report, Row, RowState};
+use crate::cli::figures::counted;
+use crate::mirror::warm::{Report, Row, RowState};
 use crate::oci::Digest;
 
 /// Blobs shown at once.
@@ -14,63 +15,60 @@ const MOST_BLOBS: usize = 8;
 /// Characters of a digest that tell it from others.
 const SHORT: usize = 19;
 
-/// How progress is shown.
-pub(super) enum Show {
-    /// Bars that move, on standard error.
-    Bars(Bars),
-    /// A line for each image that has come to its end, on standard error.
-    Lines(Vec<String>),
-    /// Nothing before the end.
-    Nothing,
+/// How a job is shown while it is under way: each image on a line of its own, on standard output, when it has come to its
+/// end; and bars on standard error, where somebody looks.
+pub(super) struct Show {
+    bars: Option<Bars>,
+    lines: Option<Lines>,
+}
+
+/// The images that were told of, by their places in the report.
+struct Lines {
+    told: HashSet<usize>,
+    /// Digests are short, where lines must be.
+    is_short: bool,
 }
 
 /// The bars of a job.
-pub(super) struct Bars {
+struct Bars {
     all: MultiProgress,
     total: ProgressBar,
     blobs: HashMap<Digest, ProgressBar>,
-    ended: Vec<String>,
 }
 
 impl Show {
-    /// Bars where somebody looks, and lines elsewhere; nothing when a document is wanted.
+    /// Nothing is shown when a document is wanted in the end.
     pub(super) fn new(json: bool) -> Self {
-        if json {
-            return Self::Nothing;
+        let lines = || Lines {
+            told: HashSet::new(),
+            is_short: io::stdout().is_terminal(),
+        };
+        Self {
+            bars: (!json && io::stderr().is_terminal()).then(Bars::new),
+            lines: (!json).then(lines),
         }
-        if !io::stderr().is_terminal() {
-            return Self::Lines(Vec::new());
-        }
-        let all = MultiProgress::new();
-        let total = all.add(ProgressBar::new(0));
-        total.set_style(style(
-            "{spinner} {prefix} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {msg}",
-        ));
-        Self::Bars(Bars {
-            all,
-            total,
-            blobs: HashMap::new(),
-            ended: Vec::new(),
-        })
     }
 
     /// Shows how it stands now.
     pub(super) fn update(&mut self, report: &Report) {
-        match self {
-            Self::Nothing => {}
-            Self::Lines(ended) => {
-                for row in newly_ended(report, ended) {
-                    // Nobody is left to be told when writing fails.
-                    let _ = writeln!(io::stderr(), "{}", line(row));
-                }
+        if let Some(lines) = &mut self.lines {
+            let new = lines.new_ones(report);
+            // Nobody is left to be told when writing fails.
+            let write = || io::stdout().lock().write_all(new.as_bytes()).is_ok();
+            match &self.bars {
+                _ if new.is_empty() => {}
+                Some(bars) => _ = bars.all.suspend(write),
+                None => _ = write(),
             }
-            Self::Bars(bars) => bars.update(report),
+        }
+        if let Some(bars) = &mut self.bars {
+            bars.update(report);
         }
     }
 
     /// Takes the bars away.
     pub(super) fn end(&self) {
-        if let Self::Bars(bars) = self {
+        if let Some(bars) = &self.bars {
             for bar in bars.blobs.values() {
                 bar.finish_and_clear();
             }
@@ -80,11 +78,31 @@ impl Show {
     }
 }
 
+impl Lines {
+    /// The images that have come to their end since the last time, each on a line.
+    fn new_ones(&mut self, report: &Report) -> String {
+        let rows = report.rows.iter().enumerate();
+        let ended = rows.filter(|(_, row)| row.state.is_final());
+        let new = ended.filter(|(at, _)| self.told.insert(*at));
+        new.map(|(_, row)| line(row, self.is_short)).collect()
+    }
+}
+
 impl Bars {
-    fn update(&mut self, report: &Report) {
-        for row in newly_ended(report, &mut self.ended) {
-            let _ = self.all.println(line(row));
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let total = all.add(ProgressBar::new(0));
+        total.set_style(style(
+            "{spinner} {prefix} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} {msg}",
+        ));
+        Self {
+            all,
+            total,
+            blobs: HashMap::new(),
         }
+    }
+
+    fn update(&mut self, report: &Report) {
         let done = report
             .rows
             .iter()
@@ -140,26 +158,24 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-/// The images that have come to their end since the last time, each once.
-fn newly_ended<'r>(report: &'r Report, ended: &mut Vec<String>) -> Vec<&'r Row> {
-    let rows = report.rows.iter().filter(|row| row.state.is_final());
-    let new: Vec<_> = rows.filter(|row| !ended.contains(&row.reference)).collect();
-    ended.extend(new.iter().map(|row| row.reference.clone()));
-    new
-}
-
-fn line(row: &Row) -> String {
-    let size = ByteSize::b(row.bytes).display().iec();
-    let fetched = ByteSize::b(row.fetched).display().iec();
-    let digest = row.digest.as_ref().map_or("-".to_owned(), short);
-    let why = row
-        .reason
-        .as_ref()
-        .map_or(String::new(), |why| format!(": {why}"));
+fn line(row: &Row, is_short: bool) -> String {
+    let bytes = |bytes| ByteSize::b(bytes).display().iec();
+    let found = row.digest.as_ref().map(|digest| {
+        let shown = if is_short {
+            short(digest)
+        } else {
+            digest.to_string()
+        };
+        let (all, fetched) = (bytes(row.bytes), bytes(row.fetched));
+        format!(" {shown} {all}, {fetched} fetched")
+    });
+    let why = row.reason.as_ref().map(|why| format!(": {why}"));
     format!(
-        "{:<9} {} {digest} {size}, fetched {fetched}{why}",
+        "{:<9} {}{}{}\n",
         row.state.word(),
-        row.reference
+        row.reference,
+        found.unwrap_or_default(),
+        why.unwrap_or_default(),
     )
 }
 
@@ -167,43 +183,95 @@ fn short(digest: &Digest) -> String {
     digest.as_str().chars().take(SHORT).collect()
 }
 
-/// The whole story, for people: each image on a line, and what came of it all.
-pub(super) fn story(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    for row in &report.rows {
-        let digest = row.digest.as_ref().map_or("-", |digest| digest.as_str());
-        let why = row.reason.as_deref().unwrap_or_default();
-        writeln!(
-            out,
-            "{:<9} {} {digest} {} {}{}{why}",
-            row.state.word(),
-            row.reference,
-            row.bytes,
-            row.fetched,
-            if why.is_empty() { "" } else { " " }
-        )?;
-    }
-    let count = |state| report.rows.iter().filter(|row| row.state == state).count();
+/// What came of it all, in a line, and what could not be done beside it in another.
+pub(super) fn summary(report: &Report) -> String {
     let bytes = |bytes| ByteSize::b(bytes).display().iec();
-    writeln!(
-        out,
-        "{}: {} images: {} done, {} partial, {} failed; {} here of {}, {} fetched",
-        match report.state {
-            JobState::Running => "running",
-            JobState::Complete => "complete",
-            JobState::Partial => "partial",
-            JobState::Failed => "failed",
-            JobState::Cancelled => "cancelled",
-        },
-        report.rows.len(),
-        count(RowState::Done),
-        count(RowState::Partial),
-        count(RowState::Failed),
+    let states = [
+        RowState::Done,
+        RowState::Partial,
+        RowState::Failed,
+        RowState::Cancelled,
+    ];
+    let counts = states.iter().filter_map(|state| {
+        let count = report.rows.iter().filter(|row| row.state == *state);
+        let count = count.count();
+        (count > 0).then(|| format!("{count} {}", state.word()))
+    });
+    let counts: Vec<_> = counts.collect();
+    let trouble = report.trouble.as_ref();
+    format!(
+        "{}: {} ({}); {} of {} here, {} fetched\n{}",
+        report.state.word(),
+        counted(report.rows.len(), "image"),
+        counts.join(", "),
         bytes(report.present),
         bytes(report.bytes),
         bytes(report.fetched),
-    )?;
-    if let Some(trouble) = &report.trouble {
-        writeln!(out, "{trouble}")?;
+        trouble.map_or(String::new(), |trouble| format!("{trouble}\n")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::warm::JobState;
+
+    fn row(name: &str, state: RowState, reason: Option<&str>) -> Row {
+        Row {
+            reference: format!("docker.io/library/{name}:1"),
+            state,
+            digest: (state == RowState::Done).then(|| Digest::sha256_of(b"")),
+            bytes: 2048,
+            present: 2048,
+            fetched: 1024,
+            fetching: Vec::new(),
+            reason: reason.map(str::to_owned),
+        }
     }
-    Ok(())
+
+    fn report(rows: Vec<Row>) -> Report {
+        Report {
+            id: 1,
+            state: JobState::Running,
+            began_at: 0,
+            ended_at: None,
+            list: None,
+            pin: None,
+            trouble: None,
+            bytes: 2048,
+            present: 2048,
+            fetched: 1024,
+            rows,
+        }
+    }
+
+    #[test]
+    fn each_image_is_told_of_once_and_what_came_of_it_all_at_the_end() {
+        let mut lines = Lines {
+            told: HashSet::new(),
+            is_short: true,
+        };
+        let mut report = report(vec![
+            row("a", RowState::Fetching, None),
+            row("b", RowState::Failed, Some("it is gone")),
+        ]);
+        let failed = "failed    docker.io/library/b:1: it is gone\n";
+        assert_eq!(lines.new_ones(&report), failed);
+        assert_eq!(lines.new_ones(&report), "");
+        report.rows[0] = row("a", RowState::Done, None);
+        report.state = JobState::Partial;
+        assert_eq!(
+            lines.new_ones(&report),
+            "done      docker.io/library/a:1 sha256:e3b0c44298fc 2.0 KiB, 1.0 KiB fetched\n"
+        );
+        assert_eq!(
+            summary(&report),
+            "partial: 2 images (1 done, 1 failed); 2.0 KiB of 2.0 KiB here, 1.0 KiB fetched\n"
+        );
+        report.rows.truncate(1);
+        report.trouble = Some("not pinned".to_owned());
+        let told = summary(&report);
+        assert!(told.starts_with("partial: 1 image (1 done);"), "{told}");
+        assert!(told.ends_with("fetched\nnot pinned\n"), "{told}");
+    }
 }

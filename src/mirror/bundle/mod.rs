@@ -18,6 +18,7 @@
 //! | `take_in` | carrying that out |
 //! | `cut` | what belongs into a new bundle |
 //! | `write` | writing it |
+//! | `trial` | taking in whatever bytes |
 //!
 //! Synchronous and without files: bytes come and go by [`Read`] and [`Write`](std::io::Write).
 

@@ -56,8 +56,7 @@ pub fn named(survey: &Survey, calling: Calling<'_>) -> Result<Images, BundleErro
     if !survey.tags.is_empty() || !survey.revisions.is_empty() {
         return in_storage(survey, calling);
     }
-    let why = "it has neither an index.json (an OCI layout), nor a manifest.json (docker save), nor the folders of a registry's storage (docker/registry/v2)";
-    Err(BundleError::Whole(why.to_owned()))
+    Err(survey.is_nothing_known())
 }
 
 #[derive(Deserialize)]

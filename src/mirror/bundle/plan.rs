@@ -24,6 +24,8 @@ pub trait Held {
     fn manifest(&self, digest: &Digest) -> Option<Vec<u8>>;
     /// What the tag points to there.
     fn tagged(&self, origin: &Origin, tag: &Tag) -> Option<Digest>;
+    /// How many bytes can be there at all.
+    fn room(&self) -> u64;
 }
 
 /// Nothing is there: for one who looks at a bundle by itself.
@@ -40,6 +42,10 @@ impl Held for Nothing {
 
     fn tagged(&self, _: &Origin, _: &Tag) -> Option<Digest> {
         None
+    }
+
+    fn room(&self) -> u64 {
+        u64::MAX
     }
 }
 
@@ -64,6 +70,10 @@ impl Held for StoreHolds<'_> {
         };
         Some(self.0.record(&key).ok()??.digest)
     }
+
+    fn room(&self) -> u64 {
+        self.0.usage().capacity
+    }
 }
 
 /// What is to be done to take a bundle in.
@@ -86,7 +96,7 @@ pub struct Plan {
 /// Decides what becomes of `images`; records are made at `now` (Unix seconds).
 ///
 /// Fails, and names it, when anything that an image needs is in neither the bundle nor `held`, or has another size than
-/// is said of it. With `lenient` such an image is left out instead.
+/// is said of it; with `lenient` such an image is left out instead. Fails when the images cannot all be there together.
 pub fn plan(
     survey: &Survey,
     images: Images,
@@ -126,6 +136,12 @@ pub fn plan(
         return Err(BundleError::Missing(missing));
     }
     planning.list_referrers(now);
+    let (bytes, room) = (planning.plan.bytes, held.room());
+    if bytes > room {
+        let why =
+            format!("its images need {bytes} bytes, and the store holds {room} (store.capacity)");
+        return Err(BundleError::Whole(why));
+    }
     Ok(planning.plan)
 }
 
@@ -343,6 +359,7 @@ impl Planning<'_> {
             }
             let bytes = Referrers::of(listed.into_values().collect()).to_bytes();
             let digest = Digest::sha256_of(&bytes);
+            self.plan.bytes += bytes.len() as u64;
             self.plan.links.push(link(&origin, &digest, Role::Manifest));
             self.made.insert(digest.clone(), bytes.clone());
             self.plan.made.insert(digest.clone(), bytes);

@@ -1,7 +1,7 @@
 //! One look over all files of a bundle: what each is, how long, and whether its bytes are what its name says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::paths::{Place, place};
 use super::{BundleError, Given, Supply};
@@ -15,6 +15,9 @@ const MAX_MANIFESTS: u64 = 512 * 1024 * 1024;
 const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// The largest of the other small documents, in bytes.
 const MAX_SMALL: u64 = 4096;
+
+/// Paths that are shown of what is no bundle.
+const SHOWN: usize = 5;
 
 /// A file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +45,23 @@ pub struct Survey {
     pub(super) revisions: Vec<(Repository, Digest)>,
     paths: HashSet<String>,
     manifest_bytes: u64,
+    /// The largest file that there is a use for, in bytes.
+    largest: u64,
 }
 
 /// Goes once over all files; `tell` hears of the bytes that were read. Nothing is kept but what is small.
 ///
-/// Fails on whatever is not as it says it is.
-pub fn survey(supply: &dyn Supply, tell: &mut dyn FnMut(u64)) -> Result<Survey, BundleError> {
-    let mut survey = Survey::default();
+/// Fails on whatever is not as it says it is, and on a file of more than `largest` bytes, before it is read: little that
+/// is compressed can say that it is as much as nobody could hold.
+pub fn survey(
+    supply: &dyn Supply,
+    largest: u64,
+    tell: &mut dyn FnMut(u64),
+) -> Result<Survey, BundleError> {
+    let mut survey = Survey {
+        largest,
+        ..Survey::default()
+    };
     supply.each(&mut |given| match given {
         Given::File(path, size, bytes) => survey.file(path, size, bytes, tell),
         Given::Alias(path, target) => survey.alias(path, target),
@@ -71,6 +84,31 @@ impl Survey {
         self.files
             .get(self.content.get(digest)?)
             .map(|file| file.size)
+    }
+
+    /// That it has no images in any form that is known here.
+    pub(super) fn is_nothing_known(&self) -> BundleError {
+        let mut some: Vec<_> = self.paths.iter().map(String::as_str).collect();
+        some.sort_unstable();
+        let more = if some.len() > SHOWN { ", ..." } else { "" };
+        some.truncate(SHOWN);
+        let found = match some.as_slice() {
+            [] => "no files".to_owned(),
+            some => format!("{}{more}", some.join(", ")),
+        };
+        BundleError::Whole(format!(
+            "it has neither an index.json (an OCI layout), nor a manifest.json (docker save), nor the folders of a \
+             registry's storage (docker/registry/v2); found: {found}"
+        ))
+    }
+
+    /// Whether images can be looked for in it at all.
+    pub fn is_known(&self) -> Result<(), BundleError> {
+        let stored = !self.tags.is_empty() || !self.revisions.is_empty();
+        if self.index.is_some() || self.docker.is_some() || stored {
+            return Ok(());
+        }
+        Err(self.is_nothing_known())
     }
 
     /// The file of that path, or of which that is another path.
@@ -147,10 +185,18 @@ impl Survey {
         mut verifier: Verifier,
         tell: &mut dyn FnMut(u64),
     ) -> Result<(), BundleError> {
+        if size > self.largest {
+            let why = format!(
+                "it has {size} bytes, and there is room for {}",
+                self.largest
+            );
+            return Err(BundleError::entry(path, why));
+        }
         let mut small = Vec::new();
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            let read = bytes.read(&mut buffer)?;
+            let read = bytes.read(&mut buffer);
+            let read = read.map_err(|error| unreadable(path, &error))?;
             if read == 0 {
                 break;
             }
@@ -196,12 +242,23 @@ fn read(path: &str, size: u64, most: u64, bytes: &mut dyn Read) -> Result<Vec<u8
         return Err(BundleError::entry(path, why));
     }
     let mut document = Vec::new();
-    bytes.read_to_end(&mut document)?;
+    let read = bytes.read_to_end(&mut document);
+    read.map_err(|error| unreadable(path, &error))?;
     if document.len() as u64 != size {
         let why = format!("it ends after {} of {size} bytes", document.len());
         return Err(BundleError::entry(path, why));
     }
     Ok(document)
+}
+
+/// A file that could be read no further: for want of more where it is packed, or of a disk.
+fn unreadable(path: &str, error: &io::Error) -> BundleError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            BundleError::entry(path, "the bundle ends in the midst of it")
+        }
+        _ => BundleError::entry(path, format!("it cannot be read: {error}")),
+    }
 }
 
 fn link(path: &str, document: &[u8]) -> Result<Digest, BundleError> {

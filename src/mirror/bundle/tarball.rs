@@ -5,6 +5,7 @@
 
 use std::io::{self, BufReader, Read};
 
+use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, Header};
 
 use super::paths::refusal;
@@ -19,6 +20,8 @@ const MAX_MEMBERS: usize = 4_000_000;
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What gzip begins with (RFC 1952 section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Bytes that are shown of what is no tar.
+const SHOWN: usize = 16;
 /// The largest window that is unpacked, as a power of two: what zstd itself does without being told.
 const WINDOW: u32 = 27;
 
@@ -39,6 +42,7 @@ impl<O: Fn() -> io::Result<Box<dyn Read>>> Supply for Tarball<O> {
         let mut bytes = unpacked((self.open)()?)?;
         let mut members = Members {
             bytes: &mut *bytes,
+            last: None,
             name: None,
             size: None,
         };
@@ -59,6 +63,7 @@ impl<O: Fn() -> io::Result<Box<dyn Read>>> Supply for Tarball<O> {
             }
             let left = content.limit();
             members.pass_over(&path, left, size)?;
+            members.last = Some(path);
         }
         Ok(())
     }
@@ -69,8 +74,7 @@ fn unpacked(bytes: Box<dyn Read>) -> Result<Box<dyn Read>, BundleError> {
     let mut bytes = BufReader::with_capacity(256 * 1024, bytes);
     let begin = io::BufRead::fill_buf(&mut bytes)?;
     if begin.starts_with(&GZIP) {
-        let why = "it is compressed with gzip; unpack it first (gunzip)";
-        return Err(BundleError::Whole(why.to_owned()));
+        return Ok(Box::new(MultiGzDecoder::new(bytes)));
     }
     if !begin.starts_with(&ZSTD) {
         return Ok(Box::new(bytes));
@@ -95,6 +99,8 @@ struct Member {
 
 struct Members<'b> {
     bytes: &'b mut dyn Read,
+    /// The last member that was read.
+    last: Option<String>,
     /// What headers before the next member said of it.
     name: Option<Vec<u8>>,
     size: Option<u64>,
@@ -104,16 +110,17 @@ impl Members<'_> {
     fn next(&mut self) -> Result<Option<Member>, BundleError> {
         loop {
             let mut block = [0; BLOCK];
-            self.bytes.read_exact(&mut block).map_err(cut_off)?;
+            let read = fill(self.bytes, &mut block)?;
+            if read < BLOCK {
+                return Err(self.no_header(&block[..read]));
+            }
             // The end is a block of zeros: without it, members may be missing.
             if block.iter().all(|byte| *byte == 0) {
                 return Ok(None);
             }
             let header = Header::from_byte_slice(&block);
             if header.cksum().ok() != Some(checksum(&block)) {
-                return Err(BundleError::Whole(
-                    "it is no tar, or a broken one".to_owned(),
-                ));
+                return Err(self.no_header(&block));
             }
             let told = header.entry_size()?;
             let kind = header.entry_type();
@@ -140,6 +147,23 @@ impl Members<'_> {
             let size = self.size.take().unwrap_or(told);
             return member(name, size, header).map(Some);
         }
+    }
+
+    /// Where a header must be, these bytes are, which are none: what that says of the whole.
+    fn no_header(&self, found: &[u8]) -> BundleError {
+        let why = match &self.last {
+            None if found.is_empty() => "it is empty".to_owned(),
+            None => format!(
+                "it is no tar, packed (gzip, zstd) or not: it begins with \"{}\"{}",
+                found[..found.len().min(SHOWN)].escape_ascii(),
+                known_as(found).map_or(String::new(), |it| format!(", as {it} does")),
+            ),
+            Some(last) if found.len() < BLOCK => {
+                format!("the bundle is cut off: the end of the tar is missing behind {last}")
+            }
+            Some(last) => format!("the tar is broken behind {last}"),
+        };
+        BundleError::Whole(why)
     }
 
     /// The content of a header that speaks of the next member.
@@ -267,6 +291,36 @@ fn checksum(block: &[u8; BLOCK]) -> u32 {
             }
         })
         .sum()
+}
+
+/// Reads until the buffer is full or nothing more comes; gives how much that is.
+fn fill(bytes: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match bytes.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What unpacks has more to give, and its source has not.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// What people may have given in place of a tar, by what it begins with.
+fn known_as(begin: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[u8], &str); 6] = [
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\xfd7zXZ\0", "something packed with xz"),
+        (b"BZh", "something packed with bzip2"),
+        (b"\x7fELF", "a program"),
+        (b"{", "a JSON document"),
+        (b"<", "a page of the web"),
+    ];
+    let known = kinds.iter().find(|(magic, _)| begin.starts_with(magic));
+    known.map(|(_, name)| *name)
 }
 
 fn cut_off(error: io::Error) -> BundleError {

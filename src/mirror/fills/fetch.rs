@@ -23,6 +23,7 @@ use super::lanes::Lane;
 use super::measures::Measures;
 use super::patience::Patience;
 use super::state::Ending;
+use super::way::Turn;
 use super::work::{Durable, SharedWork};
 use crate::oci::{ByteRange, RangeSpec, Verifier};
 use crate::upstream::{BlobBody, UpstreamError};
@@ -69,6 +70,8 @@ pub(super) struct Fetch {
     broken_off: bool,
     /// The hash, while this fetch brings the prefix.
     carried: Option<Verifier>,
+    /// When it may read on.
+    turn: Turn,
     ended: bool,
 }
 
@@ -96,6 +99,7 @@ impl Fetch {
             landed: false,
             broken_off: false,
             carried: None,
+            turn: Turn::on(&fill.fetcher().lanes.way),
             ended: false,
         };
         fill.fetcher().fills.runtime.spawn(fetch.run());
@@ -164,6 +168,7 @@ impl Fetch {
     /// One download: of what is left of the stretch, or of what is asked for first.
     async fn download(&mut self) -> Result<(), FillError> {
         let fill = Arc::clone(&self.fill);
+        self.lets_by().await?;
         self.lane = fill.fetcher().lanes.lane(fill.joined()).await;
         let mut part = self.part();
         let mut body = match fill.fetcher().ask(part).await {
@@ -209,6 +214,7 @@ impl Fetch {
     async fn receive(&mut self, body: &mut BlobBody) -> Result<(), FillError> {
         let (mut at, reach) = (body.offset, reach(body));
         loop {
+            self.lets_by().await?;
             let Some(chunk) = self.next_piece(body).await? else {
                 return self.ended_at(at, reach);
             };
@@ -222,6 +228,7 @@ impl Fetch {
                 thread::yield_now();
             }
             let length = chunk.len() as u64;
+            self.turn.took(length);
             let room = self.take(at, chunk, reach)?;
             at += length;
             if self.untold() >= self.measures().publish_every {

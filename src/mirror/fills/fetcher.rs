@@ -122,6 +122,12 @@ pub(in crate::mirror) fn ahead(seat: &Seat) {
     begin(seat.fill(), Arc::default());
 }
 
+/// As [`ahead`], for what no client is about to ask for: it has time.
+pub(in crate::mirror) fn with_time(seat: &Seat) {
+    seat.fill().quietly(|state| state.has_time = true);
+    ahead(seat);
+}
+
 /// Begins a fill that was just put into the table: makes or takes up its file, then asks for what the first request
 /// wants, `parts` (none: all).
 pub(super) fn begin(fill: &Arc<Fill>, parts: Arc<[RangeSpec]>) {

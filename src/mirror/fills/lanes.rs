@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::way::Way;
 use crate::mirror::metrics::{InGauge, LaneGauges};
 
 /// One upstream's lanes. A download holds a lane from its request to its last byte.
@@ -13,6 +14,8 @@ pub(in crate::mirror) struct Lanes {
     /// Lanes that one download may have.
     for_one: usize,
     gauges: LaneGauges,
+    /// Who has a lane shares the uplink with the others.
+    pub(super) way: Arc<Way>,
 }
 
 /// The right to one connection.
@@ -37,6 +40,7 @@ impl Lanes {
             ahead: lanes(ahead),
             for_one,
             gauges,
+            way: Way::new(),
         }
     }
 

@@ -36,6 +36,7 @@
 //! | `past` | a reader past a store that failed |
 //! | `patience`, `quarantine` | when a broken download, or wrong bytes, are tried again |
 //! | `policy`, `lanes` | what goes on alone and what is kept; how many at once |
+//! | `way` | what has time lets by what clients wait for |
 //! | `measures` | all lengths, as one value |
 
 mod catch_up;
@@ -57,6 +58,7 @@ mod seen;
 mod state;
 mod table;
 mod watched;
+mod way;
 mod work;
 
 pub use error::FillError;
@@ -65,7 +67,7 @@ pub use measures::Measures;
 pub use policy::FillPolicy;
 pub use seen::FillSeen;
 
-pub(super) use fetcher::{Feed, Fetcher, ahead, head};
+pub(super) use fetcher::{Feed, Fetcher, ahead, head, with_time};
 pub(super) use lanes::Lanes;
 pub(super) use table::{Entered, Fills};
 pub(super) use watched::watch;

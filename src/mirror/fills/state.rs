@@ -78,6 +78,10 @@ impl Want {
 pub(super) struct FollowerId(u64);
 
 /// What a fill's participants share.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; any of them may hold with any other"
+)]
 pub(super) struct State {
     hold_back: u64,
     pub(super) ground: Ground,
@@ -92,6 +96,8 @@ pub(super) struct State {
     pub(super) wanted: bool,
     /// It is brought to its end whoever follows.
     pub(super) finish: bool,
+    /// While nobody follows it lets by what somebody waits for.
+    pub(super) has_time: bool,
     /// Requests that take part.
     pub(super) seats: usize,
     /// Fetches that were dropped without a word.
@@ -135,6 +141,7 @@ impl State {
             confirmed: false,
             wanted: false,
             finish: false,
+            has_time: false,
             seats: 0,
             lost: 0,
             wants: BTreeMap::new(),

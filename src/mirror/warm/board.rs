@@ -1,6 +1,6 @@
 //! Where a job writes how it stands, and others read it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -25,15 +25,18 @@ struct Told {
     content: HashMap<Digest, (u64, u64)>,
     /// Of each row: what belongs to it.
     parts: Vec<Vec<Digest>>,
+    /// What came from upstream for this job. Rows that wait for the same manifest all see it come.
+    came: HashSet<Digest>,
 }
 
 impl Board {
-    pub(super) fn new(id: u64, began_at: u64, pin: Option<String>) -> Self {
+    pub(super) fn new(id: u64, began_at: u64, list: Option<String>, pin: Option<String>) -> Self {
         let report = Report {
             id,
             state: JobState::Running,
             began_at,
             ended_at: None,
+            list,
             pin,
             trouble: None,
             bytes: 0,
@@ -46,6 +49,7 @@ impl Board {
                 report,
                 content: HashMap::new(),
                 parts: Vec::new(),
+                came: HashSet::new(),
             }),
             changes: watch::Sender::new(0),
         }
@@ -151,11 +155,13 @@ impl Board {
         });
     }
 
-    /// A blob is here, or will not come.
+    /// A blob is here, or will not come. What was fetched of it counts for the row that says so first.
     pub(super) fn settled(&self, row: RowId, digest: &Digest, fetched: u64) {
         self.change(|told| {
             let row = &mut told.report.rows[row.0];
-            row.fetched += fetched;
+            if fetched > 0 && told.came.insert(digest.clone()) {
+                row.fetched += fetched;
+            }
             row.fetching.retain(|it| it.digest != *digest);
         });
     }
@@ -189,8 +195,8 @@ impl Board {
         self.change(|told| told.report.trouble = Some(reason));
     }
 
-    /// The job has ended; what had not by then never will.
-    pub(super) fn end(&self, now: u64) {
+    /// The job has ended; what had not by then never will. Gives how.
+    pub(super) fn end(&self, now: u64) -> JobState {
         self.change(|told| {
             for row in &mut told.report.rows {
                 if !row.state.is_final() {
@@ -204,12 +210,35 @@ impl Board {
                 state => state,
             };
             told.report.ended_at = Some(now);
-        });
+            told.report.state
+        })
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
         let changed = change(&mut self.told.lock());
         self.changes.send_modify(|count| *count += 1);
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_rows_waited_for_together_is_fetched_once() {
+        let board = Board::new(1, 0, None, None);
+        let rows = ["a", "b"].map(|it| board.add(it.to_owned()));
+        let digest = Digest::sha256_of(b"manifest");
+        for row in rows {
+            board.part(row, &digest, 8, 8);
+            board.settled(row, &digest, 8);
+        }
+        let report = board.report();
+        let fetched: Vec<_> = report.rows.iter().map(|row| row.fetched).collect();
+        assert_eq!(
+            (report.bytes, report.fetched, &*fetched),
+            (8, 8, &[8, 0][..])
+        );
     }
 }

@@ -10,16 +10,21 @@
 //! | `platforms`, `versions` | which children of an index, which of the tags (pure) |
 //! | `run` | one job |
 //! | `gather` | all that belongs to an image |
-//! | `board`, `report` | how a job stands |
+//! | `board`, `report`, `metrics` | how a job stands, and what is counted |
+//! | `timing` | when a list is warmed again (pure) |
+//! | `lists` | warming lists by the clock |
 
 mod board;
 mod gather;
+mod lists;
+mod metrics;
 mod order;
 mod platforms;
 mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,12 +37,17 @@ use tokio::task::AbortHandle;
 
 use self::board::Board;
 use self::run::Run;
+use super::metrics::InGauge;
 use super::{Mirror, Names};
 
+pub use crate::oci::{PlatformError, Wanted, WantedError, WantedPlatform};
 pub use gather::cosign_tags;
-pub use order::{Order, PinUnder, Wanted, WantedError};
-pub use platforms::{Chosen, PlatformError, WantedPlatform, choose};
+pub use lists::{ReadOrder, WarmList};
+pub use metrics::WarmMetrics;
+pub use order::{Order, PinUnder};
+pub use platforms::{Chosen, choose};
 pub use report::{BlobRow, JobState, Report, Row, RowState, verdict};
+pub use timing::{Beat, Past, Timing};
 pub use versions::newest;
 
 /// Jobs that have ended and are still told of.
@@ -49,6 +59,7 @@ pub struct Warmer {
     names: Names,
     runtime: Handle,
     gates: HashMap<Arc<str>, Arc<Semaphore>>,
+    metrics: WarmMetrics,
     jobs: Mutex<BTreeMap<u64, Job>>,
 }
 
@@ -69,7 +80,7 @@ pub struct Asked {
 
 impl Warmer {
     /// Jobs on `runtime`, for images whose registries have these names.
-    pub fn new(mirror: Arc<Mirror>, names: Names, runtime: Handle) -> Self {
+    pub fn new(mirror: Arc<Mirror>, names: Names, runtime: Handle, metrics: WarmMetrics) -> Self {
         let ways = mirror.upstreams.iter();
         let gates = ways.map(|(name, way)| (Arc::clone(name), Arc::new(Semaphore::new(way.ahead))));
         Self {
@@ -77,12 +88,18 @@ impl Warmer {
             mirror,
             names,
             runtime,
+            metrics,
             jobs: Mutex::default(),
         }
     }
 
     /// Begins a job, unless the same is under way.
     pub fn begin(&self, order: Order) -> Asked {
+        self.begin_list(order, None)
+    }
+
+    /// The same for a list of the config.
+    fn begin_list(&self, order: Order, list: Option<&str>) -> Asked {
         let mut jobs = self.jobs.lock();
         let under_way = jobs
             .iter()
@@ -92,16 +109,18 @@ impl Warmer {
         }
         let now = self.mirror.clock.now();
         // Ids of an earlier process are not given anew to other jobs.
-        let last = jobs.last_key_value().map_or(0, |(&last, _)| last);
-        let id = now.max(last + 1);
+        let latest = jobs.last_key_value().map_or(0, |(&id, _)| id);
+        let id = now.max(latest + 1);
         let pin = order.pin.as_ref().map(|pin| pin.name.clone());
-        let board = Arc::new(Board::new(id, now, pin));
+        let board = Arc::new(Board::new(id, now, list.map(str::to_owned), pin));
         let run = Run {
             mirror: Arc::clone(&self.mirror),
             names: self.names.clone(),
             order: order.clone(),
             board: Arc::clone(&board),
             gates: self.gates.clone(),
+            metrics: self.metrics.clone(),
+            _running: InGauge::of(&self.metrics.running),
             brought: Mutex::default(),
         };
         let task = self.runtime.spawn(run.run()).abort_handle();

@@ -95,6 +95,23 @@ pub enum JobState {
     Cancelled,
 }
 
+impl JobState {
+    /// The ways in which a job ends.
+    pub(super) const ENDS: [Self; 4] =
+        [Self::Complete, Self::Partial, Self::Failed, Self::Cancelled];
+
+    /// The word for people, and for metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A job and all its images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -106,6 +123,9 @@ pub struct Report {
     pub began_at: u64,
     /// When it ended, in Unix seconds.
     pub ended_at: Option<u64>,
+    /// The list of the config that it is for.
+    #[serde(default)]
+    pub list: Option<String>,
     /// Under which name it is pinned at the end.
     pub pin: Option<String>,
     /// Why that could not be done.

@@ -8,13 +8,17 @@ use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::board::{Board, RowId};
-use super::order::{Order, PinUnder, Wanted};
+use super::metrics::WarmMetrics;
+use super::order::{Order, PinUnder};
 use super::report::RowState;
 use super::versions::newest;
 use crate::mirror::access::{Asker, Right};
 use crate::mirror::bring::Brought;
+use crate::mirror::metrics::InGauge;
 use crate::mirror::{Mirror, MirrorError, Names, Outcome, link};
-use crate::oci::{Accepts, Descriptor, Digest, ImageName, ImageReference, Pattern, Tag, TagList};
+use crate::oci::{
+    Accepts, Descriptor, Digest, ImageName, ImageReference, Pattern, Tag, TagList, Wanted,
+};
 use crate::store::{Link, Origin, Role};
 use crate::upstream::Listing;
 
@@ -33,6 +37,9 @@ pub(super) struct Run {
     pub(super) names: Names,
     pub(super) order: Order,
     pub(super) board: Arc<Board>,
+    pub(super) metrics: WarmMetrics,
+    /// Counts it, while it is there.
+    pub(super) _running: InGauge,
     /// How many blobs of each upstream all jobs together begin at once: no more than would be fetched at once, so that a
     /// job that is stopped leaves little behind that goes on.
     pub(super) gates: HashMap<Arc<str>, Arc<Semaphore>>,
@@ -262,6 +269,7 @@ struct Ending<'r>(&'r Run);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.0.board.end(self.0.mirror.clock.now());
+        let state = self.0.board.end(self.0.mirror.clock.now());
+        self.0.metrics.ended(state);
     }
 }

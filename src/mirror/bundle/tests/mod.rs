@@ -1,8 +1,10 @@
 //! Bundles out of one store in memory and into another.
 
+mod bounds;
 mod carried;
 mod foreign;
 mod refused;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -16,7 +18,9 @@ use super::{
 use crate::mirror::Names;
 use crate::mirror::testkit::{noise, origin};
 use crate::oci::{Accepts, Digest, Manifest, Verifier};
-use crate::store::{Catalog, Contents, Link, MemoryStore, Record, RecordKey, Role, Store};
+use crate::store::{
+    Catalog, Contents, Link, MemoryStore, Record, RecordKey, Retention, Role, Store,
+};
 
 const NOW: u64 = 1_000;
 
@@ -154,7 +158,7 @@ struct Said<'s> {
 }
 
 fn planned(supply: &dyn Supply, store: &dyn Store, said: &Said<'_>) -> Result<Plan, BundleError> {
-    let survey = survey(supply, &mut |_| {})?;
+    let survey = survey(supply, store.usage().capacity, &mut |_| {})?;
     let (names, called) = (names(), said.called.map(|it| it.parse().unwrap()));
     let calling = Calling {
         names: &names,

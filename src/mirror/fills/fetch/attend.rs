@@ -1,9 +1,27 @@
-//! What a fetch sees to between two pieces: who has come meanwhile, and whether it is fast enough for them.
+//! What a fetch sees to between two pieces: who waits, for this download or for another, and whether it is fast enough.
+
+use std::sync::Arc;
 
 use super::Fetch;
+use crate::mirror::fills::error::FillError;
 use crate::mirror::fills::fetcher::carry_out;
 
 impl Fetch {
+    /// If it has time and nobody waits for it, lets by who does.
+    pub(super) async fn lets_by(&mut self) -> Result<(), FillError> {
+        let (followed, has_time) = {
+            let state = self.fill.state().borrow();
+            (state.seats > 0, state.has_time)
+        };
+        if self.turn.is_now(followed, has_time) {
+            return Ok(());
+        }
+        self.publish()?;
+        let fill = Arc::clone(&self.fill);
+        self.turn.come(fill.joined()).await;
+        Ok(())
+    }
+
     /// Gives back the right to run ahead of the clients when one has come, and begins one more fetch beside this, where
     /// that would bring all of it sooner.
     pub(super) fn attend(&mut self) {

@@ -1,13 +1,15 @@
 //! Jobs over a store in memory and a scripted upstream.
 
+mod beside;
 mod choices;
+mod lists;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use super::{JobState, Order, Report, RowState, Warmer};
+use super::{JobState, Order, Report, RowState, WarmMetrics, Warmer};
 use crate::mirror::testkit::*;
 use crate::mirror::{FillPolicy, Measures, Names, Outcome};
 use crate::oci::Digest;
@@ -49,7 +51,9 @@ fn index(children: &[(&str, &str)]) -> String {
 fn furnished(house: House) -> (House, Warmer) {
     house.upstream.serves(&Bytes::from_static(CONFIG));
     let names = Names::new([("docker.io".to_owned(), "docker.io".into())]);
-    let warmer = Warmer::new(Arc::clone(&house.mirror), names, Handle::current());
+    let metrics = WarmMetrics::new(&prometheus::Registry::new()).unwrap();
+    let mirror = Arc::clone(&house.mirror);
+    let warmer = Warmer::new(mirror, names, Handle::current(), metrics);
     (house, warmer)
 }
 

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::surface::{api_over, ask, engine_with};
 use crate::mirror::Names;
-use crate::mirror::warm::{JobState, Order, Warmer};
+use crate::mirror::warm::{JobState, Order, WarmMetrics, Warmer};
 use crate::oci::{Digest, RepositoryRules};
 use crate::server::errors::RateLimited;
 use crate::upstream::OfflineRegistry;
@@ -65,7 +65,8 @@ async fn incident_16_what_may_not_be_pulled_is_denied_on_every_verb() {
 
     // Nor is it brought ahead of anybody, by a tag or by a pattern over tags.
     let names = Names::new([("docker.io".to_owned(), "docker.io".into())]);
-    let warmer = Warmer::new(mirror, names, Handle::current());
+    let metrics = WarmMetrics::new(&prometheus::Registry::new()).unwrap();
+    let warmer = Warmer::new(mirror, names, Handle::current(), metrics);
     for (wanted, is_denied) in [
         ("library/good:1", false),
         ("library/evil:1", true),
