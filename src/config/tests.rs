@@ -71,7 +71,7 @@ fn a_minimal_config_gets_the_defaults() {
         Downloads {
             max: 16,
             eager: 4,
-            per_blob: 3
+            per_blob: 1
         }
     );
     let fills = config.fills();

@@ -171,7 +171,7 @@ fn read_downloads(section: &mut Section<'_>) -> Result<Downloads, Reported> {
     let max = section.or("max_downloads", NonZeroUsize::MIN.saturating_add(15));
     let is_eager = section.or("eager", true);
     let eager = section.optional::<NonZeroUsize>("eager_downloads");
-    let per_blob = section.or("connections_per_blob", NonZeroUsize::MIN.saturating_add(2));
+    let per_blob = section.or("connections_per_blob", NonZeroUsize::MIN);
 
     let (max, is_eager, eager) = (max?.get(), is_eager?, eager?.map(NonZeroUsize::get));
     let eager = match eager {

@@ -1,6 +1,6 @@
 //! Where a job writes how it stands, and others read it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ struct Told {
     /// Of each row: what belongs to it.
     parts: Vec<Vec<Digest>>,
     /// What came from upstream for this job. Rows that wait for the same manifest all see it come.
-    came: HashSet<Digest>,
+    came: HashMap<Digest, u64>,
 }
 
 impl Board {
@@ -49,7 +49,7 @@ impl Board {
                 report,
                 content: HashMap::new(),
                 parts: Vec::new(),
-                came: HashSet::new(),
+                came: HashMap::new(),
             }),
             changes: watch::Sender::new(0),
         }
@@ -155,13 +155,14 @@ impl Board {
         });
     }
 
-    /// A blob is here, or will not come. What was fetched of it counts for the row that says so first.
+    /// A blob is here, or will not come. Rows that waited for it together have each seen some of it come,
+    /// and one all: each byte counts for the row that tells of it first.
     pub(super) fn settled(&self, row: RowId, digest: &Digest, fetched: u64) {
         self.change(|told| {
             let row = &mut told.report.rows[row.0];
-            if fetched > 0 && told.came.insert(digest.clone()) {
-                row.fetched += fetched;
-            }
+            let came = told.came.entry(digest.clone()).or_default();
+            row.fetched += fetched.saturating_sub(*came);
+            *came = fetched.max(*came);
             row.fetching.retain(|it| it.digest != *digest);
         });
     }
@@ -230,15 +231,16 @@ mod tests {
         let board = Board::new(1, 0, None, None);
         let rows = ["a", "b"].map(|it| board.add(it.to_owned()));
         let digest = Digest::sha256_of(b"manifest");
-        for row in rows {
+        // The first came to it when some was here already.
+        for (row, fetched) in rows.into_iter().zip([5, 8]) {
             board.part(row, &digest, 8, 8);
-            board.settled(row, &digest, 8);
+            board.settled(row, &digest, fetched);
         }
         let report = board.report();
         let fetched: Vec<_> = report.rows.iter().map(|row| row.fetched).collect();
         assert_eq!(
             (report.bytes, report.fetched, &*fetched),
-            (8, 8, &[8, 0][..])
+            (8, 8, &[5, 3][..])
         );
     }
 }

@@ -20,7 +20,6 @@ const ROOM: u64 = 4 * 1024 * 1024;
 ///
 /// # Panics
 /// When it then holds what it must not: content that has not its digest, or anything at all of what was refused.
-
 pub(super) fn reads_as_bundle(bytes: &[u8]) -> bool {
     let store = MemoryStore::new(Limits::of(ROOM));
     let bytes = Bytes::copy_from_slice(bytes);
