@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::end_of;
 use super::delivery::Delivery;
 use super::encrypted::Encrypted;
-use super::outlet::Outlet;
+use super::outlet::{FRAME, Outlet};
 use super::pace::Pace;
 use super::send::{self, Broken};
 use super::wire::within;
@@ -206,13 +206,15 @@ impl Outlet for StreamOutlet<'_> {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             let (now, later) = bytes.split_at(room);
-            let is_last = now.len() as u64 == self.left;
-            self.stream
-                .send_data(Bytes::copy_from_slice(now), is_last)
-                .map_err(io::Error::other)?;
             bytes = later;
-            self.left -= now.len() as u64;
-            *self.written += now.len() as u64;
+            for frame in now.chunks(FRAME) {
+                let length = frame.len() as u64;
+                self.stream
+                    .send_data(Bytes::copy_from_slice(frame), length == self.left)
+                    .map_err(io::Error::other)?;
+                self.left -= length;
+                *self.written += length;
+            }
             if !self.pace.took(now.len() as u64, began.elapsed()) {
                 return Err(io::ErrorKind::TimedOut.into());
             }

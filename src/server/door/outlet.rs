@@ -3,6 +3,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+/// Bytes of a body that fill one TLS record (RFC 8446 section 5.1) together with the head of their frame of HTTP/2 (RFC 9113
+/// section 4.1).
+pub(super) const FRAME: usize = 16 * 1024 - 9;
+
 /// One body's way to its client. It has as many bytes as were promised, and no more leave.
 pub(super) trait Outlet {
     /// Bytes still to come.

@@ -7,12 +7,12 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use super::{Broken, write};
 use crate::oci::ByteRange;
-use crate::server::door::outlet::Outlet;
+use crate::server::door::outlet::{FRAME, Outlet};
 use crate::store::Source;
 
 /// Bytes on their way at once through a buffer. Larger buffers cost more than they bring: this one stays in the
-/// processor's cache between the read and the write.
-const CHUNK: usize = 64 * 1024;
+/// processor's cache between the read and the write. Over TLS and in HTTP/2 it is a whole number of records and frames.
+const CHUNK: usize = 4 * FRAME;
 
 /// Bytes sent straight before others have their turn on this thread: less than a millisecond of work. What a socket takes
 /// at once is as much: fewer bytes a turn wake its reader, and us, more often for the same.
