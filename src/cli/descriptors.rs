@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Each connection may hold a file open, and the store and upstreams need some of their own.
-const PER_CONNECTION: u64 = 2;
+/// Each connection may hold a file open, and its socket under a second number; the store and upstreams need some of their own.
+const PER_CONNECTION: u64 = 3;
 const OTHERS: u64 = 256;
 
 /// Raises the soft limit of open files to the hard one: the customary 1024 is meant for programs that use
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn any_number_of_connections_can_be_wanted() {
-        assert_eq!(wanted(4096), 8448);
+        assert_eq!(wanted(4096), 12_544);
         assert_eq!(wanted(usize::MAX), u64::MAX);
         // The largest that a config can say.
         assert_eq!(wanted(usize::MAX / 2), u64::MAX);

@@ -73,9 +73,8 @@ impl Mirror {
         let right = self.admit(asker, origin, proof).await?;
         let link = right.link(digest, Role::Blob);
         let mut answer = self.obtain(&right, &link, Feed::Blob, parts).await?;
-        if matches!(answer.outcome, Outcome::Hit | Outcome::Join)
-            && self.unasked.first_asked(digest)
-        {
+        let first_asked = self.unasked.first_asked(digest);
+        if first_asked && matches!(answer.outcome, Outcome::Hit | Outcome::Join) {
             answer.outcome = Outcome::Miss;
         }
         Ok(answer)

@@ -144,7 +144,7 @@ impl Fetch {
         loop {
             let before = self.written;
             let downloaded = self.download().await;
-            self.lane = None;
+            self.leave();
             let Err(error) = downloaded else {
                 return Ok(());
             };
@@ -168,8 +168,7 @@ impl Fetch {
     /// One download: of what is left of the stretch, or of what is asked for first.
     async fn download(&mut self) -> Result<(), FillError> {
         let fill = Arc::clone(&self.fill);
-        self.lets_by().await?;
-        self.lane = fill.fetcher().lanes.lane(fill.joined()).await;
+        self.enter().await?;
         let mut part = self.part();
         let mut body = match fill.fetcher().ask(part).await {
             Ok(body) => body,

@@ -50,6 +50,24 @@ impl Lanes {
         if free { self.for_one } else { 0 }
     }
 
+    /// Whether all lanes are taken, and somebody waits for one.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.all.available_permits() == 0 && self.gauges.waiting.get() > 0
+    }
+
+    /// A lane without a wait, if one is free and nobody waits.
+    pub(super) fn now(&self) -> Option<Lane> {
+        if self.gauges.waiting.get() > 0 {
+            return None;
+        }
+        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some(Lane {
+            _all: all,
+            ahead: None,
+            _busy: InGauge::of(&self.gauges.busy),
+        })
+    }
+
     /// Waits for a lane; in the order of asking, but behind those with clients until `joined` tells that a client
     /// has come.
     pub(super) async fn lane(&self, joined: impl Future<Output = ()>) -> Option<Lane> {
@@ -119,12 +137,16 @@ mod tests {
         assert_eq!(lanes.for_one_blob(), 3);
         let second = lanes.lane(ready(())).await;
         assert_eq!(lanes.for_one_blob(), 0);
+        assert!(lanes.now().is_none() && !lanes.are_wanted());
         let mut third = Box::pin(lanes.lane(ready(())));
         assert!(third.as_mut().now_or_never().is_none());
+        assert!(lanes.are_wanted());
         drop(first);
         assert_eq!(lanes.for_one_blob(), 0, "the third waits for it");
+        assert!(lanes.now().is_none());
         drop((second, third));
         assert_eq!(lanes.for_one_blob(), 3);
+        assert!(lanes.now().is_some());
     }
 
     #[tokio::test]

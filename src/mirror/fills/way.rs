@@ -137,9 +137,14 @@ impl Turn {
     /// Waits until it may go on, or somebody has `joined`.
     pub(super) async fn come(&mut self, joined: impl Future<Output = ()>) {
         select! {
-            () = joined => self.urgent = Some(self.way.take()),
+            () = joined => {}
             () = self.way.give(self.last) => {}
         }
+    }
+
+    /// It waits for something itself, and keeps the way from nobody meanwhile.
+    pub(super) fn rest(&mut self) {
+        self.urgent = None;
     }
 
     /// It has taken so many bytes.

@@ -125,8 +125,12 @@ impl Outlet for Wire<'_> {
                 Ok(taken) => break taken as u64,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
+                    let Ok(twin) = twin(&mut self.room, socket) else {
+                        // No number left for it: the stream can wait by itself.
+                        return Ok(None);
+                    };
                     let began = Instant::now();
-                    within(self.stall, room(&mut self.room, socket)).await?;
+                    within(self.stall, room(twin)).await?;
                     waited += began.elapsed();
                 }
                 Err(_) => return Ok(None),
@@ -161,15 +165,22 @@ impl Outlet for Wire<'_> {
     }
 }
 
-/// Waits until `full`, a socket, has had room since it was last found full. The stream has a registration of its own, and lends
-/// it only to who writes through the stream; so this is another one, of the same socket under another number.
-async fn room(waits: &mut Option<AsyncFd<OwnedFd>>, full: BorrowedFd<'_>) -> io::Result<()> {
-    let waits = match waits {
-        Some(waits) => waits,
-        None => waits.insert(socket::twin(full)?),
-    };
+/// The twin of `full`, a socket, made with the first wait. The stream has a registration of its own, and lends it only
+/// to who writes through the stream; so this is another one, of the same socket under another number.
+fn twin<'a>(
+    twin: &'a mut Option<AsyncFd<OwnedFd>>,
+    full: BorrowedFd<'_>,
+) -> io::Result<&'a AsyncFd<OwnedFd>> {
+    match twin {
+        Some(twin) => Ok(twin),
+        None => Ok(twin.insert(socket::twin(full)?)),
+    }
+}
+
+/// Waits until a socket has had room since it was last found full.
+async fn room(twin: &AsyncFd<OwnedFd>) -> io::Result<()> {
     // The next try uses it up; room that comes after this moment is told again.
-    waits.writable().await?.clear_ready();
+    twin.writable().await?.clear_ready();
     Ok(())
 }
 

@@ -55,11 +55,16 @@ pub(super) async fn send_range(
     wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     let mut buffer = Vec::new();
-    let mut at = range.start;
+    let (mut at, mut turn) = (range.start, 0);
     while at < range.end {
         let went = straight(pages, ByteRange::new(at, range.end), wire);
         if let Some(sent) = went.await.map_err(Broken::Client)? {
             at += sent;
+            turn += sent;
+            if turn >= TURN {
+                turn = 0;
+                yield_now().await;
+            }
             continue;
         }
         let length = usize::try_from(range.end - at).map_or(CHUNK, |left| left.min(CHUNK));
@@ -84,11 +89,7 @@ async fn straight(
     if !is_near(pages, ByteRange::new(left.start, left.start + most)) {
         return Ok(None);
     }
-    let sent = wire.send_file(file, left.start, most).await?;
-    if sent == Some(TURN) {
-        yield_now().await;
-    }
-    Ok(sent)
+    wire.send_file(file, left.start, most).await
 }
 
 /// Whether `range` seems to be in memory: its first byte and its last are. sendfile(2) has no way to be told not to
