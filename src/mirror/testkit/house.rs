@@ -86,6 +86,17 @@ impl House {
         )
     }
 
+    /// One that downloads one thing at a time.
+    pub(crate) fn narrow() -> Self {
+        let upstream = Arc::new(Scripted::default());
+        let registry: Arc<dyn Registry> = Arc::clone(&upstream) as _;
+        let way = Upstream {
+            downloads: 1,
+            ..upstream_of(registry, TagPolicies::all(tag_policy()), 0)
+        };
+        Self::of(Arc::new(MemoryStore::default()), policy(), upstream, way)
+    }
+
     /// One whose upstream shows each repository only to those who have the right to it, and their book.
     pub(crate) fn guarded(store: Arc<dyn Store>) -> (Self, Arc<Book>) {
         let (upstream, book) = (Arc::new(Scripted::default()), Arc::new(Book::default()));

@@ -48,3 +48,37 @@ async fn a_job_lets_clients_by_and_is_stopped_by_none() {
         began.elapsed()
     );
 }
+
+/// A client waits for the lane that a job holds: the job goes on, or neither would.
+#[tokio::test(start_paused = true)]
+async fn a_job_lets_nobody_by_who_waits_for_its_lane() {
+    let (house, warmer) = furnished(House::narrow());
+    let (layer, asked) = (noise(2_000_000), noise(90_000));
+    house.upstream.tag("1", image(&layer, None).as_bytes());
+    let slow = Script {
+        pace: Some(1_000_000),
+        ..Script::of(vec![Step::Send(layer.clone())])
+    };
+    let layer = Digest::sha256_of(&layer);
+    house.upstream.on_blob(&layer, slow);
+    let digest = house.upstream.serves(&asked);
+    let began = Instant::now();
+    let job = tokio::spawn(async move { warm(&warmer, order(&["a/b:1"])).await });
+    while house.upstream.count(&format!("GET blob {layer}")) == 0 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    let client = house
+        .mirror
+        .blob(&Asker::Mirror, &origin("a"), &digest, &[])
+        .await
+        .unwrap();
+    let (read, error) = drain_all(&client.value).await;
+    assert!(read == asked && error.is_none());
+    assert_eq!(job.await.unwrap().state, JobState::Complete);
+    // Two seconds of the job's blob, and hardly more.
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+}
