@@ -12,8 +12,7 @@ pub(super) fn bytes(value: &Value) -> String {
 
 /// A number of things: `1 tag`, `2 tags`.
 pub(super) fn count(value: &Value, thing: &str) -> String {
-    let s = if value.as_u64() == Some(1) { "" } else { "s" };
-    format!("{} {thing}{s}", text(value))
+    plural(&text(value), thing)
 }
 
 /// How much is here of an image, as the API tells it: `complete`, or what is missing.
@@ -35,9 +34,13 @@ pub(super) fn parts(parts: &Value) -> String {
     }
 }
 
-/// So many of something: `1 image`, `2 images`.
-pub(super) fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+/// The same, of what was counted here.
+pub(super) fn counted(number: usize, thing: &str) -> String {
+    plural(&number.to_string(), thing)
+}
+
+fn plural(number: &str, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == "1" { "" } else { "s" })
 }
 
 /// A share as a percentage; a dash before there is one.

@@ -30,9 +30,10 @@ pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
     /// Links known to be in the table: only positive answers, and none that outlives its row.
     known: Cache<String, ()>,
-    /// Records as they were last written. Filled by writers only, one after the other (`writing`): one who reads could
-    /// be overtaken between the table and here.
+    /// Records as they were last written. Filled by writers only: one who reads could be overtaken between the table and
+    /// here.
     fresh: Cache<String, Record>,
+    /// Held by who changes records or links, until memory says so, too: the next one goes by what memory says.
     writing: Mutex<()>,
     /// How many times links were forgotten: who has read the table before that knows nothing for certain.
     forgotten: AtomicU64,
@@ -141,6 +142,7 @@ impl DiskCatalog {
     }
 
     pub(super) fn link(&self, links: &[Link]) -> Result<(), StoreError> {
+        let _writing = self.writing.lock();
         let new: Vec<String> = links
             .iter()
             .map(link_key)
@@ -164,6 +166,7 @@ impl DiskCatalog {
 
     pub(super) fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
         let keys: Vec<String> = links.iter().map(link_key).collect();
+        let _writing = self.writing.lock();
         self.change(|write| {
             let mut table = write.open_table(LINKS)?;
             for key in &keys {
