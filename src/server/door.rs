@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod delivery;
 mod encrypted;
+mod gather;
 mod head;
 mod http2;
 mod linger;

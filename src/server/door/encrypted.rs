@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::gather::Gather;
 use crate::server::tls::HTTP2;
 
 /// A connection whose handshake is done.
@@ -31,6 +32,11 @@ impl Encrypted {
     /// Whether both sides agreed on HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.0.get_ref().1.alpn_protocol() == Some(HTTP2)
+    }
+
+    /// The same connection for HTTP/2, whose frames leave several at a time.
+    pub(super) fn gathered(self) -> Gather {
+        Gather::new(self.0)
     }
 
     fn below(&self) -> &Stream {
@@ -55,19 +61,6 @@ impl AsyncWrite for Encrypted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    /// HTTP/2 gives the head of a frame and its bytes together: apart, each head would be a TLS record of its own.
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

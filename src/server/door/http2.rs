@@ -48,7 +48,7 @@ pub(super) async fn serve<H: Handler>(
         .max_send_buffer_size(AHEAD);
     let greeting = timeout(
         limits.header_deadline,
-        builder.handshake::<_, Bytes>(stream),
+        builder.handshake::<_, Bytes>(stream.gathered()),
     );
     let Ok(Ok(mut connection)) = greeting.await else {
         return;
