@@ -10,6 +10,7 @@
 mod support;
 
 mod cases;
+mod floor;
 mod load;
 mod machine;
 mod options;
@@ -42,20 +43,33 @@ const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/bench");
 /// Descriptors enough for a thousand clients, and the tap's two for each of them.
 const DESCRIPTORS: u64 = 16 * 1024;
 
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    match (words.next().as_deref(), words.next(), words.next()) {
+        (Some(floor::FLOOR), Some(address), Some(root)) => {
+            let address = address.parse().expect("an address");
+            let served = floor::serve(address, Path::new(&root));
+            eprintln!("{served:?}");
+            ExitCode::FAILURE
+        }
+        _ => compare(&Options::parse()),
+    }
+}
+
+/// Measures what is asked for, and tells it.
 #[tokio::main(flavor = "multi_thread")]
-async fn main() -> ExitCode {
-    let options = Options::parse();
+async fn compare(options: &Options) -> ExitCode {
     machine::allow_descriptors(DESCRIPTORS);
     let began = Instant::now();
     // What is dropped ends its servers and deletes their folders, which are large.
     let (results, failed) = tokio::select! {
-        measured = measure(&options) => measured,
+        measured = measure(options) => measured,
         () = told_to_stop() => {
             eprintln!("== stopped");
             return ExitCode::FAILURE;
         }
     };
-    let machine = machine::describe(&options).await;
+    let machine = machine::describe(options).await;
     let text = table::render(&machine, &results, &failed);
     println!("{text}");
     let folders = [Some(TARGET), options.keep.then_some(KEPT)];

@@ -2,12 +2,13 @@
 
 mod distribution;
 mod drayage;
+mod floor;
 mod nginx;
 mod roadstead;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,15 +23,17 @@ use crate::support::http::get;
 use crate::support::mirror::sum;
 use crate::support::process::{Daemon, processor_time};
 
-pub(crate) use nginx::Files;
-
 /// The names of the servers in tables. Nginx's roles are told apart by the case.
 pub(crate) const ROADSTEAD: &str = "roadstead";
 pub(crate) const NGINX: &str = "nginx";
+pub(crate) const SENDFILE: &str = "sendfile alone";
 pub(crate) const DISTRIBUTION: &str = "docker-registry";
 pub(crate) const DRAYAGE: &str = "drayage";
 /// No server at all: the upstream itself.
 pub(crate) const DIRECT: &str = "direct";
+
+/// What a server of files has: each under the path that clients ask for.
+pub(crate) type Files<'f> = &'f [(&'f str, &'f [u8])];
 
 /// How long a server may take until it answers, or until it has ended.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -230,4 +233,13 @@ async fn answers(address: SocketAddr) -> bool {
         stream.read_u8().await
     };
     matches!(tokio::time::timeout(PATIENCE, exchange).await, Ok(Ok(b'H')))
+}
+
+/// Puts a file below `root`, under the path that clients ask for.
+fn put(root: &Path, path: &str, bytes: &[u8]) {
+    let file = root.join(path.trim_start_matches('/'));
+    let folder = file.parent().expect("a path below the root");
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&file, bytes))
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }

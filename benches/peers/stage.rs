@@ -52,7 +52,8 @@ impl Stage {
         }
     }
 
-    /// All who serve hits: the mirror, nginx with these files, docker-registry, and drayage where it is installed.
+    /// All who serve hits: the mirror, nginx with these files, docker-registry, and drayage where it is installed. The
+    /// floor under them is none of them.
     pub(crate) async fn all_with(
         &self,
         files: Files<'_>,

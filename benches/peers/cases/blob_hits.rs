@@ -3,6 +3,7 @@
 use crate::MIB;
 use crate::cases::{at_work, clients, in_turn, mebibytes};
 use crate::options::Options;
+use crate::peer::{Peer, SENDFILE};
 use crate::results::{Figure, Results};
 use crate::stage::{Blob, Stage};
 
@@ -20,8 +21,15 @@ pub(crate) async fn run(options: &Options) -> Results {
         stage.blob(2, options.scale(1024, 256) * MIB).await,
     ];
     let files = blobs.each_ref().map(Blob::file);
-    let peers = stage.all_with(&files, options, NAME, &mut results).await;
-    results.note(NAME, "nginx serves files (sendfile, open_file_cache).");
+    let mut peers = stage.all_with(&files, options, NAME, &mut results).await;
+    peers.push(Peer::floor_of(&files).await);
+    results.note(
+        NAME,
+        format!(
+            "nginx serves files (sendfile, open_file_cache). \"{SENDFILE}\" is the floor: a process that reads a line, \
+             calls sendfile(2) and does nothing else."
+        ),
+    );
     for round in 1..=options.rounds() {
         for blob in &blobs {
             for many in [1, 16, 128] {

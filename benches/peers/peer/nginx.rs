@@ -1,17 +1,12 @@
 //! nginx in its two roles: a server of files, which is as fast as hits go, and a cache before a registry.
 
-use std::path::Path;
-
-use crate::peer::{NGINX, Peer, Place};
+use crate::peer::{Files, NGINX, Peer, Place, put};
 use crate::support::process::Part;
 
 const PART: Part = Part {
     program: "nginx",
     package: "nginx-light",
 };
-
-/// What an nginx serves from files.
-pub(crate) type Files<'f> = &'f [(&'f str, &'f [u8])];
 
 impl Peer {
     /// One that has these files, each under the path that clients ask for. `sendfile` and `open_file_cache` are on.
@@ -69,12 +64,4 @@ async fn start(place: Place, locations: &str) -> Peer {
         command
     });
     start.await
-}
-
-fn put(root: &Path, path: &str, bytes: &[u8]) {
-    let file = root.join(path.trim_start_matches('/'));
-    let folder = file.parent().expect("a path below the root");
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&file, bytes))
-        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }

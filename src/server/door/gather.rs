@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// The bytes that have come.
-    async fn come(client: &mut client::TlsStream<DuplexStream>) -> usize {
+    fn come(client: &mut client::TlsStream<DuplexStream>) -> usize {
         let (mut all, mut buffer) = (0, vec![0; 1 << 16]);
         while let Some(Ok(read @ 1..)) = client.read(&mut buffer).now_or_never() {
             all += read;
@@ -171,17 +171,17 @@ mod tests {
     #[tokio::test]
     async fn frames_that_are_each_flushed_leave_together_at_the_next_poll() {
         let (mut gather, mut client) = pair().await;
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
+        let woken = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&woken));
         let mut cx = Context::from_waker(&waker);
         for _ in 0..3 {
             write_frame(&mut gather, &mut cx);
             flush(&mut gather, &mut cx);
         }
-        assert_eq!(come(&mut client).await, 0);
-        assert!(wakes.0.load(Ordering::SeqCst) > 0, "nobody would ask again");
+        assert_eq!(come(&mut client), 0);
+        assert!(woken.0.load(Ordering::SeqCst) > 0, "nobody would ask again");
         flush(&mut gather, &mut cx);
-        assert_eq!(come(&mut client).await, 3 * (9 + FRAME));
+        assert_eq!(come(&mut client), 3 * (9 + FRAME));
     }
 
     #[tokio::test]
@@ -191,9 +191,9 @@ mod tests {
         for _ in 0..=RECORDS {
             write_frame(&mut gather, &mut cx);
         }
-        assert_eq!(come(&mut client).await, RECORDS * (9 + FRAME));
+        assert_eq!(come(&mut client), RECORDS * (9 + FRAME));
         let shut = Pin::new(&mut gather).poll_shutdown(&mut cx);
         assert!(matches!(shut, Poll::Ready(Ok(()))));
-        assert_eq!(come(&mut client).await, 9 + FRAME);
+        assert_eq!(come(&mut client), 9 + FRAME);
     }
 }
