@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use futures_util::FutureExt;
 
-use self::range::{Pages, TURN, send_range};
+use self::range::{Pages, STRETCH, send_range};
 use super::outlet::Outlet;
 use crate::mirror::{FillError, Follower, Run};
 use crate::server::{Body, Multipart, Pieces};
@@ -92,7 +92,7 @@ async fn follow(runs: &mut impl Runs, length: u64, wire: &mut impl Outlet) -> Re
 /// The next bytes of a fill. While they are waited for, nothing that the client can have stays here (the head goes
 /// with the first turn), and a client that leaves is noticed, so that its follower is let go of.
 async fn next(runs: &mut impl Runs, wire: &mut impl Outlet) -> Result<Option<Run>, Broken> {
-    let mut next = pin!(runs.next_run(TURN));
+    let mut next = pin!(runs.next_run(STRETCH));
     if let Some(run) = next.as_mut().now_or_never() {
         return run.map_err(Broken::Fill);
     }
@@ -119,7 +119,7 @@ async fn follow_parts(
 
 /// Makes sure that a fill was read to the end of what was asked of it.
 async fn ended(runs: &mut impl Runs) -> Result<(), Broken> {
-    match runs.next_run(TURN).await.map_err(Broken::Fill)? {
+    match runs.next_run(STRETCH).await.map_err(Broken::Fill)? {
         None => Ok(()),
         Some(_) => Err(Broken::Response),
     }
