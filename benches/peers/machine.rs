@@ -6,14 +6,14 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::options::Options;
 use crate::support::mirror::roadstead;
 use crate::support::process::{Part, run, said};
 
 /// What figures mean nothing without.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     date: String,
     processor: String,

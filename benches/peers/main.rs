@@ -20,6 +20,7 @@ mod results;
 mod stage;
 mod table;
 mod tls;
+mod written;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -32,6 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use options::Options;
 use results::Results;
+use written::{Measured, put_into};
 
 const MIB: usize = 1024 * 1024;
 
@@ -39,6 +41,9 @@ const MIB: usize = 1024 * 1024;
 const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
 /// Where they go to be kept.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/bench");
+
+/// Where their summary goes.
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
 /// Descriptors enough for a thousand clients, and the tap's two for each of them.
 const DESCRIPTORS: u64 = 16 * 1024;
@@ -61,22 +66,39 @@ fn main() -> ExitCode {
 async fn compare(options: &Options) -> ExitCode {
     machine::allow_descriptors(DESCRIPTORS);
     let began = Instant::now();
-    // What is dropped ends its servers and deletes their folders, which are large.
-    let (results, failed) = tokio::select! {
-        measured = measure(options) => measured,
-        () = told_to_stop() => {
-            eprintln!("== stopped");
-            return ExitCode::FAILURE;
-        }
+    let (measured, failed) = if options.again {
+        let last = Measured::read(Path::new(TARGET));
+        (last.expect("what was measured last"), Vec::new())
+    } else {
+        // What is dropped ends its servers and deletes their folders, which are large.
+        let (results, failed) = tokio::select! {
+            measured = measure(options) => measured,
+            () = told_to_stop() => {
+                eprintln!("== stopped");
+                return ExitCode::FAILURE;
+            }
+        };
+        let machine = machine::describe(options).await;
+        let last = Measured::read(Path::new(TARGET)).ok();
+        let results = match last.filter(|last| last.machine == machine) {
+            Some(last) => last.results.renewed(results),
+            None => results,
+        };
+        (Measured { machine, results }, failed)
     };
-    let machine = machine::describe(options).await;
-    let text = table::render(&machine, &results, &failed);
+    let summary = table::summary(&measured.machine, &measured.results);
+    let text = table::render(&summary, &measured.results, &failed);
     println!("{text}");
     let folders = [Some(TARGET), options.keep.then_some(KEPT)];
     for folder in folders.into_iter().flatten().map(Path::new) {
-        results::write(folder, &machine, &results, &text);
-        plots::draw(folder, &results);
+        let written = measured.write(folder, &text);
+        written.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        plots::draw(folder, &measured.results);
         eprintln!("== written to {}", folder.display());
+    }
+    if options.keep {
+        let written = put_into(Path::new(README), &summary);
+        written.unwrap_or_else(|error| panic!("{README}: {error}"));
     }
     eprintln!("== {} s", began.elapsed().as_secs());
     if failed.is_empty() {

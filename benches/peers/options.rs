@@ -11,19 +11,23 @@ use crate::load::Window;
 /// Measures the mirror beside its peers.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "script/bench")]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Options {
     /// Minutes instead of half an hour: shorter windows, smaller blobs, fewer clients.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only these cases (may be given more than once).
+    /// Only these cases (may be given more than once). The others stand as they were measured on this day and machine.
     #[arg(long = "case", value_name = "CASE")]
     cases: Vec<Case>,
     /// How often everything is measured; the median counts. [default: 5, or 3 when it is to be quick]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
-    /// Write table and plots into docs/bench too.
+    /// Write table and plots into docs/bench too, and the summary into the README.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Measure nothing: write table and plots again, of what was measured last.
+    #[arg(long, conflicts_with_all = ["quick", "cases", "rounds"])]
+    pub(crate) again: bool,
     /// The program drayage, a peer that is measured where it is installed.
     #[arg(long, value_name = "FILE")]
     pub(crate) drayage: Option<PathBuf>,

@@ -1,12 +1,6 @@
 //! What was measured, as it came, and what is made of it.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
-use serde::Serialize;
-
-use crate::machine::Machine;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A figure that a case has for each of its peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -51,11 +45,40 @@ struct Sample {
 }
 
 /// All that was measured, in the order in which it came.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     samples: Vec<Sample>,
-    /// What a reader of the table must know, such as who was left out and why.
-    notes: Vec<(&'static str, String)>,
+    /// What a reader of the table must know of a case, such as who was left out and why.
+    notes: Vec<(String, String)>,
+}
+
+/// A sample as it was written down.
+#[derive(Deserialize)]
+struct Written {
+    case: String,
+    name: String,
+    more_is_better: bool,
+    variant: String,
+    peer: String,
+    value: f64,
+}
+
+impl<'de> Deserialize<'de> for Sample {
+    /// Its names are kept until the program ends, as those of all samples are.
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(source)?;
+        let figure = Figure {
+            case: written.case.leak(),
+            name: written.name.leak(),
+            more_is_better: written.more_is_better,
+        };
+        Ok(Self {
+            figure,
+            variant: written.variant,
+            peer: written.peer.leak(),
+            value: written.value,
+        })
+    }
 }
 
 impl Results {
@@ -70,11 +93,32 @@ impl Results {
     }
 
     /// Takes down what must be known of a case.
-    pub(crate) fn note(&mut self, case: &'static str, text: impl Into<String>) {
-        let note = (case, text.into());
+    pub(crate) fn note(&mut self, case: &str, text: impl Into<String>) {
+        let note = (case.to_owned(), text.into());
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// Puts `newer` ones in the place of those of the same cases.
+    pub(crate) fn renewed(self, newer: Self) -> Self {
+        let is_new = |case: &str| {
+            newer
+                .samples
+                .iter()
+                .any(|sample| sample.figure.case == case)
+        };
+        let (old, new) = (self.samples, newer.samples.clone());
+        let cases = distinct(old.iter().chain(&new).map(|sample| sample.figure.case));
+        let of = |case| {
+            let from = if is_new(case) { &new } else { &old };
+            from.iter().filter(move |sample| sample.figure.case == case)
+        };
+        let samples = cases.into_iter().flat_map(of).cloned().collect();
+        let mut notes = self.notes;
+        notes.retain(|(case, _)| !is_new(case));
+        notes.extend(newer.notes);
+        Self { samples, notes }
     }
 
     /// Puts those of another case behind these.
@@ -134,21 +178,4 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
         }
         seen
     })
-}
-
-/// Writes everything, and the table made of it, into a folder.
-pub(crate) fn write(folder: &Path, machine: &Machine, results: &Results, table: &str) {
-    let raw = BTreeMap::from([
-        ("machine", serde_json::to_value(machine)),
-        ("results", serde_json::to_value(results)),
-    ]);
-    let raw: BTreeMap<_, _> = raw
-        .into_iter()
-        .map(|(name, value)| (name, value.expect("plain values")))
-        .collect();
-    let raw = serde_json::to_string_pretty(&raw).expect("plain values");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(folder.join("results.json"), raw + "\n"))
-        .and_then(|()| fs::write(folder.join("table.md"), table))
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }

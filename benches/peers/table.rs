@@ -6,9 +6,9 @@ use crate::machine::Machine;
 use crate::peer::ROADSTEAD;
 use crate::results::{Figure, Results};
 
-/// A Markdown text with a table for each figure.
-pub(crate) fn render(machine: &Machine, results: &Results, failed: &[&str]) -> String {
-    let mut text = machine.to_string();
+/// A Markdown text with a table for each figure, below the [summary].
+pub(crate) fn render(summary: &str, results: &Results, failed: &[&str]) -> String {
+    let mut text = summary.to_owned();
     for figure in results.figures() {
         let direction = if figure.more_is_better {
             "more"
@@ -29,6 +29,52 @@ pub(crate) fn render(machine: &Machine, results: &Results, failed: &[&str]) -> S
     text
 }
 
+/// How the mirror stands to each of the others in each figure: a table of the geometric means.
+pub(crate) fn summary(machine: &Machine, results: &Results) -> String {
+    let mut others: Vec<&str> = Vec::new();
+    for peer in results
+        .figures()
+        .into_iter()
+        .flat_map(|figure| results.peers(figure))
+    {
+        if peer != ROADSTEAD && !others.contains(&peer) {
+            others.push(peer);
+        }
+    }
+    let mut text = format!("{machine}\n| roadstead ÷ |");
+    for other in &others {
+        let _ = write!(text, " {other} |");
+    }
+    let _ = writeln!(text, "\n|---|{}", "--:|".repeat(others.len()));
+    for figure in results.figures() {
+        let sign = if figure.more_is_better {
+            "more"
+        } else {
+            "less"
+        };
+        let _ = write!(text, "| {}: {} ({sign}) |", figure.case, figure.name);
+        for other in &others {
+            let mean = mean(&ratios(results, figure, other));
+            let _ = write!(text, " {} |", mean.map_or("–".to_owned(), times));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The mirror's medians over those of another, for each variant that both have.
+fn ratios(results: &Results, figure: Figure, other: &str) -> Vec<f64> {
+    let variants = results.variants(figure).into_iter();
+    let ratio = |variant| {
+        let of = |peer| results.median(figure, variant, peer);
+        Some(of(ROADSTEAD)? / of(other)?)
+    };
+    let ratios = variants.filter_map(ratio);
+    ratios
+        .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        .collect()
+}
+
 fn table(results: &Results, figure: Figure) -> String {
     let peers = results.peers(figure);
     let others: Vec<_> = peers.iter().filter(|peer| **peer != ROADSTEAD).collect();
@@ -40,7 +86,6 @@ fn table(results: &Results, figure: Figure) -> String {
         let _ = write!(text, " ÷ {other} |");
     }
     let _ = writeln!(text, "\n|---|{}", "--:|".repeat(peers.len() + others.len()));
-    let mut ratios = vec![Vec::new(); others.len()];
     let variants = results.variants(figure);
     for variant in &variants {
         let _ = write!(text, "| {variant} |");
@@ -48,17 +93,20 @@ fn table(results: &Results, figure: Figure) -> String {
         for peer in &peers {
             let _ = write!(text, " {} |", of(peer).map_or("–".to_owned(), short));
         }
-        for (other, ratios) in others.iter().zip(&mut ratios) {
+        for other in &others {
             let ratio = of(ROADSTEAD).zip(of(other)).map(|(ours, its)| ours / its);
-            ratios.extend(ratio.filter(|ratio| ratio.is_finite() && *ratio > 0.0));
             let _ = write!(text, " {} |", ratio.map_or("–".to_owned(), times));
         }
         text.push('\n');
     }
-    if variants.len() > 1 && ratios.iter().any(|ratios| !ratios.is_empty()) {
+    let means: Vec<_> = others
+        .iter()
+        .map(|other| mean(&ratios(results, figure, other)))
+        .collect();
+    if variants.len() > 1 && means.iter().any(Option::is_some) {
         let _ = write!(text, "| geometric mean |{}", " |".repeat(peers.len()));
-        for ratios in &ratios {
-            let _ = write!(text, " {} |", mean(ratios).map_or("–".to_owned(), times));
+        for mean in means {
+            let _ = write!(text, " {} |", mean.map_or("–".to_owned(), times));
         }
         text.push('\n');
     }

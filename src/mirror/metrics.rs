@@ -1,6 +1,6 @@
 //! What the engine counts.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The engine's metrics.
 #[derive(Clone)]
@@ -13,10 +13,10 @@ pub struct MirrorMetrics {
     pub(super) followers: IntGauge,
     /// `roadstead_fill_joins_total`: requests that found the download of what they want under way, by upstream.
     joins: IntCounterVec,
-    /// `roadstead_fill_resumes_total`: downloads that broke off and went on.
-    pub(super) resumes: IntCounter,
-    /// `roadstead_fill_splits_total`: downloads that went on over one connection more.
-    pub(super) splits: IntCounter,
+    /// `roadstead_fill_resumes_total`: downloads that broke off and went on, by upstream.
+    resumes: IntCounterVec,
+    /// `roadstead_fill_splits_total`: downloads that went on over one connection more, by upstream.
+    splits: IntCounterVec,
     /// `roadstead_mismatches_total`: blobs and manifests that came with wrong bytes, by upstream.
     pub(super) mismatches: IntCounterVec,
     /// `roadstead_lanes`: connections that may download at once, by upstream.
@@ -92,13 +92,15 @@ impl MirrorMetrics {
                 "Requests that found the download of what they want under way.",
                 &["upstream"],
             )?,
-            resumes: IntCounter::new(
+            resumes: counters(
                 "roadstead_fill_resumes_total",
                 "Downloads from upstream that broke off and went on from where they stood.",
+                &["upstream"],
             )?,
-            splits: IntCounter::new(
+            splits: counters(
                 "roadstead_fill_splits_total",
                 "Times that a slow download went on over one connection more.",
+                &["upstream"],
             )?,
             mismatches: counters(
                 "roadstead_mismatches_total",
@@ -120,16 +122,15 @@ impl MirrorMetrics {
         };
         registry.register(Box::new(metrics.fills_in_flight.clone()))?;
         registry.register(Box::new(metrics.followers.clone()))?;
-        registry.register(Box::new(metrics.resumes.clone()))?;
-        registry.register(Box::new(metrics.splits.clone()))?;
         Ok(metrics)
     }
 
     /// Zeros for what `upstream`, which bears so many downloads at once, will count: a counter that appears with its
     /// first event hides that one from `increase()`. Gives the gauges of its lanes.
     pub(super) fn begin(&self, upstream: &str, downloads: usize) -> LaneGauges {
-        self.mismatches.with_label_values(&[upstream]);
-        self.joins.with_label_values(&[upstream]);
+        for counters in [&self.mismatches, &self.joins, &self.resumes, &self.splits] {
+            counters.with_label_values(&[upstream]);
+        }
         for end in FillEnd::ALL {
             self.fills.with_label_values(&[upstream, end.word()]);
         }
@@ -144,6 +145,16 @@ impl MirrorMetrics {
     /// Counts a fill that has ended.
     pub(super) fn ended(&self, upstream: &str, end: FillEnd) {
         self.fills.with_label_values(&[upstream, end.word()]).inc();
+    }
+
+    /// Counts a download that broke off and goes on.
+    pub(super) fn resumed(&self, upstream: &str) {
+        self.resumes.with_label_values(&[upstream]).inc();
+    }
+
+    /// Counts a download that goes on over one connection more.
+    pub(super) fn split(&self, upstream: &str) {
+        self.splits.with_label_values(&[upstream]).inc();
     }
 
     /// Counts a request that found its fill under way.

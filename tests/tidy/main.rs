@@ -6,6 +6,7 @@
 
 mod bad_trees;
 mod house;
+mod measured;
 mod parts;
 mod rooms;
 mod source;

@@ -186,7 +186,8 @@ impl Fetch {
         }
         self.land(&body, part)?;
         if std::mem::take(&mut self.broken_off) {
-            self.fetcher().fills.metrics.resumes.inc();
+            let fetcher = self.fetcher();
+            fetcher.fills.metrics.resumed(&fetcher.link.origin.upstream);
         }
         self.receive(&mut body).await
     }

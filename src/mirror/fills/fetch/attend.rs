@@ -59,7 +59,8 @@ impl Fetch {
         if most > 1
             && let Some(next) = self.fill.split(most)
         {
-            self.fetcher().fills.metrics.splits.inc();
+            let fetcher = self.fetcher();
+            fetcher.fills.metrics.split(&fetcher.link.origin.upstream);
             carry_out(&self.fill, next);
         }
     }

@@ -1,0 +1,27 @@
+//! The README shows what `script/bench` measured last: the summary of `docs/bench/table.md`, and plots that are there.
+
+use std::fs;
+use std::path::Path;
+
+const MARKS: (&str, &str) = ("<!-- script/bench -->\n", "<!-- /script/bench -->\n");
+
+#[test]
+fn the_readme_shows_the_summary_of_what_was_measured_last() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("UTF-8");
+    let (readme, table) = (read("README.md"), read("docs/bench/table.md"));
+    let (summary, _) = table.split_once("\n###").expect("tables");
+    assert!(summary.starts_with("20"), "no date: {summary}");
+    let (_, rest) = readme.split_once(MARKS.0).expect("a place for it");
+    let (shown, _) = rest.split_once(MARKS.1).expect("an end of it");
+    assert_eq!(shown, summary, "say script/bench --again --keep");
+    let plots: Vec<_> = readme
+        .split("](docs/bench/")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .collect();
+    assert!(plots.len() > 3, "{plots:?}");
+    for plot in plots {
+        assert!(root.join("docs/bench").join(plot).is_file(), "{plot}");
+    }
+}
