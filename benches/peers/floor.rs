@@ -46,10 +46,8 @@ fn serve_one(mut stream: &TcpStream, root: &Path) -> Result<()> {
             Some(file) if file.metadata()?.is_file() => file.metadata()?.len(),
             _ => 0,
         };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n"
-        )?;
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
         let mut at = 0;
         while let Some(file) = file.as_ref().filter(|_| at < size) {
             let left = usize::try_from(size - at).map_err(Error::other)?;

@@ -31,6 +31,7 @@ use clap::Parser;
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
+use machine::Machine;
 use options::Options;
 use results::Results;
 use written::{Measured, put_into};
@@ -65,40 +66,36 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "multi_thread")]
 async fn compare(options: &Options) -> ExitCode {
     machine::allow_descriptors(DESCRIPTORS);
-    let began = Instant::now();
-    let (measured, failed) = if options.again {
-        let last = Measured::read(Path::new(TARGET));
-        (last.expect("what was measured last"), Vec::new())
-    } else {
-        // What is dropped ends its servers and deletes their folders, which are large.
-        let (results, failed) = tokio::select! {
-            measured = measure(options) => measured,
-            () = told_to_stop() => {
-                eprintln!("== stopped");
-                return ExitCode::FAILURE;
-            }
-        };
-        let machine = machine::describe(options).await;
-        let last = Measured::read(Path::new(TARGET)).ok();
-        let results = match last.filter(|last| last.machine == machine) {
-            Some(last) => last.results.renewed(results),
-            None => results,
-        };
-        (Measured { machine, results }, failed)
-    };
-    let summary = table::summary(&measured.machine, &measured.results);
-    let text = table::render(&summary, &measured.results, &failed);
-    println!("{text}");
-    let folders = [Some(TARGET), options.keep.then_some(KEPT)];
-    for folder in folders.into_iter().flatten().map(Path::new) {
-        let written = measured.write(folder, &text);
-        written.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        plots::draw(folder, &measured.results);
-        eprintln!("== written to {}", folder.display());
+    if options.again {
+        keep(&Measured::read(Path::new(KEPT)).expect("what was kept last"));
+        return ExitCode::SUCCESS;
     }
-    if options.keep {
-        let written = put_into(Path::new(README), &summary);
-        written.unwrap_or_else(|error| panic!("{README}: {error}"));
+    let began = Instant::now();
+    let machine = machine::describe(options).await;
+    let beside = match beside(options, &machine) {
+        Ok(beside) => beside,
+        Err(reason) => {
+            eprintln!("== {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // What is dropped ends its servers and deletes their folders, which are large.
+    let (results, failed) = tokio::select! {
+        measured = measure(options) => measured,
+        () = told_to_stop() => {
+            eprintln!("== stopped");
+            return ExitCode::FAILURE;
+        }
+    };
+    let measured = Measured { machine, results };
+    println!("{}", measured.table(&failed));
+    put(&measured, Path::new(TARGET));
+    if options.keep && failed.is_empty() {
+        let results = beside.renewed(measured.results);
+        keep(&Measured {
+            results,
+            ..measured
+        });
     }
     eprintln!("== {} s", began.elapsed().as_secs());
     if failed.is_empty() {
@@ -106,6 +103,34 @@ async fn compare(options: &Options) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What is to stand beside what will be kept: the cases that are not measured now, if they were measured under the same
+/// conditions.
+fn beside(options: &Options, machine: &Machine) -> Result<Results, &'static str> {
+    if !options.keep {
+        return Ok(Results::default());
+    }
+    match Measured::read(Path::new(KEPT)) {
+        Ok(last) if last.machine == *machine => Ok(last.results),
+        _ if options.wants_all() => Ok(Results::default()),
+        Ok(_) => Err("what is kept is of another day, machine, version or length: keep all cases"),
+        Err(_) => Err("nothing is kept that could be read: keep all cases"),
+    }
+}
+
+/// Writes all of it, and its summary into the README.
+fn keep(measured: &Measured) {
+    put(measured, Path::new(KEPT));
+    let written = put_into(Path::new(README), &measured.summary());
+    written.unwrap_or_else(|error| panic!("{README}: {error}"));
+}
+
+fn put(measured: &Measured, folder: &Path) {
+    let written = measured.write(folder);
+    written.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    plots::draw(folder, &measured.results);
+    eprintln!("== written to {}", folder.display());
 }
 
 /// Measures one case after the other; returns the names of those that could not be measured, too.

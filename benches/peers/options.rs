@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// Minutes instead of half an hour: shorter windows, smaller blobs, fewer clients.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only these cases (may be given more than once). The others stand as they were measured on this day and machine.
+    /// Only these cases (may be given more than once). With --keep the others stay as they are kept.
     #[arg(long = "case", value_name = "CASE")]
     cases: Vec<Case>,
     /// How often everything is measured; the median counts. [default: 5, or 3 when it is to be quick]
@@ -25,8 +25,8 @@ pub(crate) struct Options {
     /// Write table and plots into docs/bench too, and the summary into the README.
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Measure nothing: write table and plots again, of what was measured last.
-    #[arg(long, conflicts_with_all = ["quick", "cases", "rounds"])]
+    /// Measure nothing: write table, plots and summary again, of what was kept last.
+    #[arg(long, conflicts_with_all = ["quick", "cases", "rounds", "keep"])]
     pub(crate) again: bool,
     /// The program drayage, a peer that is measured where it is installed.
     #[arg(long, value_name = "FILE")]
@@ -42,6 +42,11 @@ impl Options {
         let every = Case::value_variants();
         let wanted = |case: &&Case| self.cases.is_empty() || self.cases.contains(case);
         every.iter().filter(wanted).copied().collect()
+    }
+
+    /// Whether no case is left out.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.cases().len() == Case::value_variants().len()
     }
 
     /// How often everything is measured.

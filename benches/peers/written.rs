@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::results::Results;
+use crate::table;
 
 const RAW: &str = "results.json";
 
@@ -29,11 +30,21 @@ impl Measured {
     }
 
     /// Writes everything, and the table made of it, into a folder.
-    pub(crate) fn write(&self, folder: &Path, table: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         let raw = serde_json::to_string_pretty(self)?;
         create_dir_all(folder)?;
         write(folder.join(RAW), raw + "\n")?;
-        write(folder.join("table.md"), table)
+        write(folder.join("table.md"), self.table(&[]))
+    }
+
+    /// How the mirror stands to the others.
+    pub(crate) fn summary(&self) -> String {
+        table::summary(&self.machine, &self.results)
+    }
+
+    /// The same with a table for each figure; `failed` are cases that have none.
+    pub(crate) fn table(&self, failed: &[&str]) -> String {
+        table::render(&self.summary(), &self.results, failed)
     }
 }
 

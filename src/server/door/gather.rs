@@ -23,6 +23,8 @@ pub(super) struct Gather {
     stream: TlsStream<Stream>,
     /// Whether something was written since a flush was last asked for.
     is_fresh: bool,
+    /// Whether the client has spoken. Before that a flush is not sure to be asked for again.
+    has_heard: bool,
 }
 
 impl Gather {
@@ -31,6 +33,7 @@ impl Gather {
         Self {
             stream,
             is_fresh: false,
+            has_heard: false,
         }
     }
 }
@@ -41,7 +44,10 @@ impl AsyncRead for Gather {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.has_heard |= buffer.filled().len() > before;
+        read
     }
 }
 
@@ -79,7 +85,7 @@ impl AsyncWrite for Gather {
 
     /// The first time behind something written it only asks to be polled again: what is written until then goes with it.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.is_fresh) {
+        if std::mem::take(&mut self.is_fresh) && self.has_heard {
             cx.waker().wake_by_ref();
             return Poll::Ready(Ok(()));
         }
@@ -104,7 +110,7 @@ mod tests {
     use rcgen::generate_simple_self_signed;
     use rustls::pki_types::{PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
-    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
     use super::super::outlet::FRAME;
@@ -168,9 +174,26 @@ mod tests {
         all
     }
 
+    /// Has the client say something.
+    async fn hear(gather: &mut Gather, client: &mut client::TlsStream<DuplexStream>) {
+        client.write_all(b"PRI").await.unwrap();
+        client.flush().await.unwrap();
+        assert_eq!(gather.read(&mut [0; 8]).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_first_is_not_held_back() {
+        let (mut gather, mut client) = pair().await;
+        let mut cx = Context::from_waker(Waker::noop());
+        write_frame(&mut gather, &mut cx);
+        flush(&mut gather, &mut cx);
+        assert_eq!(come(&mut client), 9 + FRAME);
+    }
+
     #[tokio::test]
     async fn frames_that_are_each_flushed_leave_together_at_the_next_poll() {
         let (mut gather, mut client) = pair().await;
+        hear(&mut gather, &mut client).await;
         let woken = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut cx = Context::from_waker(&waker);

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use futures_util::FutureExt;
 
-use self::range::{Pages, STRETCH, send_range};
+use self::range::{Pages, STRETCH, Turn, send_range};
 use super::outlet::Outlet;
 use crate::mirror::{FillError, Follower, Run};
 use crate::server::{Body, Multipart, Pieces};
@@ -27,20 +27,23 @@ pub(super) enum Broken {
 
 /// Sends all of `body`, which has exactly as many bytes as the wire expects, or fails.
 pub(super) async fn send(body: Body, wire: &mut impl Outlet) -> Result<(), Broken> {
+    let mut turn = Turn::default();
     match body {
         Body::Empty => {}
         Body::Bytes(bytes) => write(&bytes, wire).await?,
-        Body::Content(content, range) => send_range(content.source(), range, wire).await?,
+        Body::Content(content, range) => {
+            send_range(content.source(), range, &mut turn, wire).await?;
+        }
         Body::Follow(mut follower) => {
             let length = wire.left();
-            follow(&mut follower, length, wire).await?;
+            follow(&mut follower, length, &mut turn, wire).await?;
             ended(&mut follower).await?;
         }
         Body::Parts(frame, Pieces::Content(content)) => {
-            send_parts(&frame, content.source(), wire).await?;
+            send_parts(&frame, content.source(), &mut turn, wire).await?;
         }
         Body::Parts(frame, Pieces::Follow(mut follower)) => {
-            follow_parts(&frame, &mut follower, wire).await?;
+            follow_parts(&frame, &mut follower, &mut turn, wire).await?;
         }
     }
     wire.flush().await.map_err(Broken::Client)
@@ -50,11 +53,12 @@ pub(super) async fn send(body: Body, wire: &mut impl Outlet) -> Result<(), Broke
 async fn send_parts(
     frame: &Multipart,
     pages: &impl Pages,
+    turn: &mut Turn,
     wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     for (head, range) in frame.parts() {
         write(head.as_bytes(), wire).await?;
-        send_range(pages, range, wire).await?;
+        send_range(pages, range, turn, wire).await?;
     }
     write(frame.end().as_bytes(), wire).await
 }
@@ -72,14 +76,19 @@ impl Runs for Follower {
 }
 
 /// Sends the next `length` bytes of a fill as they come.
-async fn follow(runs: &mut impl Runs, length: u64, wire: &mut impl Outlet) -> Result<(), Broken> {
+async fn follow(
+    runs: &mut impl Runs,
+    length: u64,
+    turn: &mut Turn,
+    wire: &mut impl Outlet,
+) -> Result<(), Broken> {
     let mut left = length;
     while left > 0 {
         match next(runs, wire).await? {
             Some(run) if run.len() <= left => {
                 left -= run.len();
                 match run {
-                    Run::File(source, range) => send_range(&source, range, wire).await?,
+                    Run::File(source, range) => send_range(&source, range, turn, wire).await?,
                     Run::Bytes(bytes) => write(&bytes, wire).await?,
                 }
             }
@@ -107,11 +116,12 @@ async fn next(runs: &mut impl Runs, wire: &mut impl Outlet) -> Result<Option<Run
 async fn follow_parts(
     frame: &Multipart,
     runs: &mut impl Runs,
+    turn: &mut Turn,
     wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     for (head, range) in frame.parts() {
         write(head.as_bytes(), wire).await?;
-        follow(runs, range.len(), wire).await?;
+        follow(runs, range.len(), turn, wire).await?;
     }
     ended(runs).await?;
     write(frame.end().as_bytes(), wire).await

@@ -22,6 +22,21 @@ pub(super) const STRETCH: u64 = 4 * 1024 * 1024;
 /// whatever comes. Giving way wakes another thread, so it costs a tenth where it is done behind each call.
 const TURN: u64 = 4 * STRETCH;
 
+/// How much of its turn a body has used up; one for all its ranges.
+#[derive(Debug, Default)]
+pub(super) struct Turn(u64);
+
+impl Turn {
+    /// Takes note of bytes that went straight; gives way behind those of a whole turn.
+    async fn used(&mut self, sent: u64) {
+        self.0 += sent;
+        if self.0 >= TURN {
+            self.0 = 0;
+            yield_now().await;
+        }
+    }
+}
+
 /// Less than this goes through the buffer: copying it costs less than another call, and a small body leaves together
 /// with its head.
 const LITTLE: u64 = 16 * 1024;
@@ -56,19 +71,16 @@ impl Pages for Source {
 pub(super) async fn send_range(
     pages: &impl Pages,
     range: ByteRange,
+    turn: &mut Turn,
     wire: &mut impl Outlet,
 ) -> Result<(), Broken> {
     let mut buffer = Vec::new();
-    let (mut at, mut turn) = (range.start, 0);
+    let mut at = range.start;
     while at < range.end {
         let went = straight(pages, ByteRange::new(at, range.end), wire);
         if let Some(sent) = went.await.map_err(Broken::Client)? {
             at += sent;
-            turn += sent;
-            if turn >= TURN {
-                turn = 0;
-                yield_now().await;
-            }
+            turn.used(sent).await;
             continue;
         }
         let length = usize::try_from(range.end - at).map_or(CHUNK, |left| left.min(CHUNK));

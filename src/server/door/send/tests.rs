@@ -66,7 +66,7 @@ fn followed_on<C>(client: C, mut stream: Stream, length: u64, limits: DoorLimits
         let (mut ahead, mut written) = (BytesMut::new(), 0);
         let mut wire = Wire::new(&mut stream, &mut ahead, length, &limits, &mut written);
         let mut told = Told(told);
-        let mut sent = follow(&mut told, length, &mut wire).await;
+        let mut sent = follow(&mut told, length, &mut Turn::default(), &mut wire).await;
         if sent.is_ok() {
             sent = ended(&mut told).await;
         }
@@ -106,7 +106,7 @@ async fn wired(
 async fn cold(bytes: &[u8], range: ByteRange) -> (Vec<u8>, u64, Result<(), Broken>) {
     let pages = Cold(bytes.into());
     wired(range.len(), async |wire| {
-        send_range(&pages, range, wire).await
+        send_range(&pages, range, &mut Turn::default(), wire).await
     })
     .await
 }
@@ -261,13 +261,16 @@ fn are_the_two_parts(frame: &Multipart, body: &[u8]) {
 async fn parts_of_cold_content_are_sent_in_their_frame() {
     let (bytes, frame) = (b"firstlater.", two_parts(b"firstlater."));
     let pages = Cold(Arc::from(&bytes[..]));
-    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &pages, wire).await;
+    let sending =
+        async |wire: &mut Wire<'_>| send_parts(&frame, &pages, &mut Turn::default(), wire).await;
     let (got, written, sent) = wired(frame.length(), sending).await;
     sent.unwrap();
     assert_eq!(written, frame.length());
     are_the_two_parts(&frame, &got);
     let truncated = Cold(Arc::from(&bytes[..7]));
-    let sending = async |wire: &mut Wire<'_>| send_parts(&frame, &truncated, wire).await;
+    let sending = async |wire: &mut Wire<'_>| {
+        send_parts(&frame, &truncated, &mut Turn::default(), wire).await
+    };
     let (_, written, sent) = wired(frame.length(), sending).await;
     assert!(matches!(sent, Err(Broken::Content(_))));
     assert!(written < frame.length());
@@ -287,7 +290,9 @@ async fn parts_of_a_fill_are_sent_in_their_frame_and_end_with_it() {
             chunks.send(Ok(Bytes::from(*piece))).await.unwrap();
         }
         drop(chunks);
-        let sending = async |wire: &mut Wire<'_>| follow_parts(&frame, &mut Told(told), wire).await;
+        let sending = async |wire: &mut Wire<'_>| {
+            follow_parts(&frame, &mut Told(told), &mut Turn::default(), wire).await
+        };
         let (got, written, sent) = wired(frame.length(), sending).await;
         if whole {
             sent.unwrap();

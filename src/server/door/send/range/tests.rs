@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as Plain;
 use proptest::prelude::*;
@@ -99,7 +100,7 @@ fn sending(mut stream: Stream, pages: Watched, range: ByteRange, limits: DoorLim
     tokio::spawn(async move {
         let (mut ahead, mut written) = (BytesMut::new(), 0);
         let mut wire = Wire::new(&mut stream, &mut ahead, range.len(), &limits, &mut written);
-        let mut sent = send_range(&pages, range, &mut wire).await;
+        let mut sent = send_range(&pages, range, &mut Turn::default(), &mut wire).await;
         if sent.is_ok() {
             sent = wire.flush().await.map_err(Broken::Client);
         }
@@ -175,7 +176,7 @@ async fn a_file_unlinked_under_way_is_sent_whole() {
         let (limits, range) = (DoorLimits::default(), ByteRange::new(0, content.size()));
         let (mut ahead, mut written) = (BytesMut::new(), 0);
         let mut wire = Wire::new(&mut stream, &mut ahead, range.len(), &limits, &mut written);
-        send_range(content.source(), range, &mut wire).await?;
+        send_range(content.source(), range, &mut Turn::default(), &mut wire).await?;
         wire.flush().await.map_err(Broken::Client)
     });
     let mut got = vec![0; 1000];
@@ -221,7 +222,7 @@ async fn no_byte_beyond_the_promise_leaves() {
     let limits = DoorLimits::default();
     let (mut ahead, mut written) = (BytesMut::new(), 0);
     let mut wire = Wire::new(&mut stream, &mut ahead, promised, &limits, &mut written);
-    let sent = send_range(&pages, all(&pages), &mut wire).await;
+    let sent = send_range(&pages, all(&pages), &mut Turn::default(), &mut wire).await;
     assert!(matches!(sent, Err(Broken::Client(_))), "{sent:?}");
     drop(stream);
     assert!(written <= promised);
@@ -276,6 +277,17 @@ async fn a_client_that_takes_too_little_is_given_up() {
             };
             assert!(error.to_string().contains("too few bytes"), "{error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_body_gives_way_once_a_turn_however_many_ranges_it_has() {
+    let mut turn = Turn::default();
+    for _ in 0..3 {
+        for _ in 1..TURN / STRETCH {
+            assert!(turn.used(STRETCH).now_or_never().is_some());
+        }
+        assert!(turn.used(STRETCH).now_or_never().is_none());
     }
 }
 
