@@ -92,11 +92,7 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, Shift>, results: &Results, figure: Fi
         .iter()
         .flat_map(|variant| peers.iter().map(|peer| value(variant, peer)));
     let scale = Scale::of(&each.flatten().collect::<Vec<_>>());
-    let better = if figure.more_is_better {
-        "more"
-    } else {
-        "less"
-    };
+    let better = figure.better();
     let logarithm = scale.foot.map_or("", |_| "; logarithmic");
     let title = format!(
         "{}: {} ({better} is better{logarithm})",

@@ -23,6 +23,11 @@ impl Figure {
         }
     }
 
+    /// Which is better: `more` or `less`.
+    pub(crate) fn better(self) -> &'static str {
+        if self.more_is_better { "more" } else { "less" }
+    }
+
     /// One of which less is better.
     pub(crate) const fn less(case: &'static str, name: &'static str) -> Self {
         Self {

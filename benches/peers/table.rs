@@ -10,11 +10,7 @@ use crate::results::{Figure, Results};
 pub(crate) fn render(summary: &str, results: &Results, failed: &[&str]) -> String {
     let mut text = summary.to_owned();
     for figure in results.figures() {
-        let direction = if figure.more_is_better {
-            "more"
-        } else {
-            "less"
-        };
+        let direction = figure.better();
         let (case, name) = (figure.case, figure.name);
         let _ = write!(text, "\n### {case}: {name} ({direction} is better)\n\n");
         text.push_str(&table(results, figure));
@@ -47,12 +43,8 @@ pub(crate) fn summary(machine: &Machine, results: &Results) -> String {
     }
     let _ = writeln!(text, "\n|---|{}", "--:|".repeat(others.len()));
     for figure in results.figures() {
-        let sign = if figure.more_is_better {
-            "more"
-        } else {
-            "less"
-        };
-        let _ = write!(text, "| {}: {} ({sign}) |", figure.case, figure.name);
+        let better = figure.better();
+        let _ = write!(text, "| {}: {} ({better}) |", figure.case, figure.name);
         for other in &others {
             let mean = mean(&ratios(results, figure, other));
             let _ = write!(text, " {} |", mean.map_or("–".to_owned(), times));
