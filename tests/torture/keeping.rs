@@ -1,6 +1,7 @@
 //! A store that is much smaller than what is pulled through it: the cap holds, nobody notices, and whatever happens to the
 //! process, what is here is right.
 
+use std::collections::BTreeSet;
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -152,22 +153,33 @@ async fn whenever_it_is_killed_what_is_here_is_right() {
         assert!(verified.status.success(), "kill {kill}: {verified:?}");
         mirror.start().await;
     }
-    // What it believes to be here is what lies on the disk.
-    let listed: Value = loop {
-        let listed = mirror.admin_get("/api/v1/content?limit=1000").await;
-        let listed: Value = serde_json::from_str(&listed.text()).unwrap();
-        let known = listed["items"].as_array().unwrap().len();
-        if known == mirror.content().len() {
-            break listed;
+    // What it believes to be here is what lies on the disk: as soon as the looking-through that follows a start is over,
+    // and what it finds beyond the cap is gone.
+    let began = Instant::now();
+    loop {
+        let (known, here) = (known(&mirror).await, mirror.content());
+        if known == here {
+            break;
         }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "only listed: {:?}; only on disk: {:?}",
+            known.difference(&here),
+            here.difference(&known)
+        );
         tokio::task::yield_now().await;
-    };
-    let names = listed["items"].as_array().unwrap().iter();
-    let names: std::collections::BTreeSet<_> = names
-        .map(|it| it["digest"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names, mirror.content());
+    }
     println!("keeping: {kills} kills, all content right after each");
+}
+
+/// The digests the mirror lists.
+async fn known(mirror: &Mirror) -> BTreeSet<String> {
+    let listed = mirror.admin_get("/api/v1/content?limit=1000").await;
+    let listed: Value = serde_json::from_str(&listed.text()).unwrap();
+    let items = listed["items"].as_array().unwrap().iter();
+    items
+        .map(|it| it["digest"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
