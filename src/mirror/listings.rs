@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
-use tokio::time::timeout;
 
 use super::access::{Asker, Fingerprint, Proof};
 use super::freshness::{Freshness, freshness};
 use super::referrers::is_offline;
-use super::resolve::{PATIENCE, is_missing, stands_in, without_waiting};
-use super::{Answer, Mirror, MirrorError, Outcome};
+use super::resolve::{is_missing, stands_in};
+use super::{Answer, Mirror, MirrorError, Outcome, Patience};
 use crate::oci::{Referrers, Repository, RepositoryRules, TagList};
 use crate::store::Origin;
 use crate::upstream::{ErrorKind, ListBody, Listing, Registry, UpstreamError};
@@ -52,6 +51,7 @@ impl Mirror {
     pub async fn list(
         self: &Arc<Self>,
         asker: &Asker,
+        patience: Patience,
         upstream: &Arc<str>,
         listing: Listing,
         query: Option<String>,
@@ -80,16 +80,10 @@ impl Mirror {
             let registry = Arc::clone(&registry);
             async move { mirror.ask_page(&*registry, page, who).await }
         });
-        let why = without_waiting(judged, registry.standing());
-        if let Some(answer) = why.and_then(|why| stale(Outcome::Stale(why))) {
-            return Ok(answer);
-        }
-        let answer = match (judged, stale(Outcome::Stale("slow"))) {
-            (Freshness::Expired, _) | (_, None) => question.await,
-            (_, Some(answer)) => match timeout(PATIENCE, question).await {
-                Ok(answer) => answer,
-                Err(_) => return Ok(answer),
-            },
+        let answer = match patience.hear(judged, registry.standing(), question).await {
+            Ok(answer) => answer,
+            // Where nothing is known there is an answer, or an error: nothing is waited for as long as that.
+            Err(why) => return stale(Outcome::Stale(why)).ok_or(MirrorError::Abandoned),
         };
         match answer.unwrap_or(Err(MirrorError::Abandoned)) {
             Ok(kept) => {

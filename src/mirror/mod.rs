@@ -25,6 +25,7 @@
 //! | `names` | under which names upstreams are written |
 //! | `warm/` | a list of images brought without a client |
 //! | `bundle/` | images carried as files |
+//! | `patience` | how long one waits for upstream where what is known could answer |
 //! | `freshness`, `outcome` | decisions and words, without I/O |
 //! | `flight` | single flight for small answers |
 
@@ -47,6 +48,7 @@ mod names;
 mod obtain;
 mod outcome;
 mod overview;
+mod patience;
 mod question;
 mod referrers;
 mod resolve;
@@ -94,6 +96,7 @@ pub use names::Names;
 pub use obtain::Blob;
 pub use outcome::{Outcome, Who};
 pub use overview::UpstreamSeen;
+pub use patience::Patience;
 
 /// Manifests held in memory, in bytes.
 const MANIFESTS_IN_MEMORY: u64 = 8 * 1024 * 1024;

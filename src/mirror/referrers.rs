@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::access::{Asker, Right};
+use super::access::{Asker, Proof, Right};
 use super::fills::Feed;
 use super::resolve::is_missing;
-use super::{Answer, Mirror, MirrorError};
+use super::{Answer, Mirror, MirrorError, Patience};
 use crate::oci::{Accepts, Digest, Reference, Referrers, Tag, fallback_tag};
 use crate::store::{Origin, Record, RecordKey, Role};
 use crate::upstream::{ErrorKind, ListBody, Listing};
@@ -25,15 +25,20 @@ impl Mirror {
     pub async fn referrers(
         self: &Arc<Self>,
         asker: &Asker,
+        patience: Patience,
         origin: &Origin,
         digest: &Digest,
         artifact_type: Option<&str>,
         query: Option<String>,
     ) -> Result<Answer<ListBody>, MirrorError> {
         let listing = Listing::Referrers(origin.repository.clone(), digest.clone());
-        let listed = match self.list(asker, &origin.upstream, listing, query).await {
+        let listed = self
+            .list(asker, patience, &origin.upstream, listing, query)
+            .await;
+        let listed = match listed {
             Err(error) if is_missing(&error) || is_offline(&error) => {
-                self.referrers_by_tag(asker, origin, digest, error).await
+                self.referrers_by_tag(asker, patience, origin, digest, error)
+                    .await
             }
             listed => listed,
         };
@@ -60,7 +65,14 @@ impl Mirror {
         let (mut listed, mut query) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
             let page = match self
-                .referrers(&Asker::Mirror, &right.origin, digest, None, query)
+                .referrers(
+                    &Asker::Mirror,
+                    right.patience,
+                    &right.origin,
+                    digest,
+                    None,
+                    query,
+                )
                 .await
             {
                 Err(error) if is_missing(&error) => return Ok(Vec::new()),
@@ -122,6 +134,7 @@ impl Mirror {
     async fn referrers_by_tag(
         self: &Arc<Self>,
         asker: &Asker,
+        patience: Patience,
         origin: &Origin,
         digest: &Digest,
         lacking: MirrorError,
@@ -129,9 +142,10 @@ impl Mirror {
         let Some(tag) = fallback_tag(digest) else {
             return Err(lacking);
         };
-        let answer = self
-            .manifest(asker, origin, &Reference::Tag(tag), Accepts::MODERN)
-            .await?;
+        let tag = Reference::Tag(tag);
+        let right = self.admit(asker, origin, Proof::Manifest(tag.clone()));
+        let right = right.await?.with(patience);
+        let answer = self.look_up(&right, &tag, Accepts::MODERN).await?.found;
         // Whatever else lies under that tag lists no referrers.
         if !answer.value.media_type.is_index() {
             return Err(lacking);

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::absent::Missing;
 use super::access::Right;
 use super::freshness::{Freshness, freshness};
@@ -12,11 +10,7 @@ use super::question::Resolved;
 use super::{Answer, Mirror, MirrorError, Outcome, flight};
 use crate::oci::{Accepts, Tag};
 use crate::store::{Record, RecordKey};
-use crate::upstream::{ErrorKind, SLOW, Standing};
-
-/// How long a client waits for upstream when there is a record that could stand in: until upstream counts as slow, for then
-/// nobody else waits either. The question goes on, so that the next one has the new answer.
-pub(super) const PATIENCE: Duration = SLOW;
+use crate::upstream::ErrorKind;
 
 impl Mirror {
     /// What the tag points to, for a client that takes `accepts`.
@@ -55,7 +49,7 @@ impl Mirror {
     ///
     /// Within `ttl` the record answers. After it upstream is asked; a yes, a new digest and a 404 are answers
     /// and change the record, an outage is not: then the record stands in, marked stale and within bounds. It
-    /// also does when upstream is known to be slow or out, or turns out to be: nobody waits for what they can do without.
+    /// also does when upstream is known to be slow or out, or turns out to be: no client waits for what it can do without.
     async fn resolve_as(
         self: &Arc<Self>,
         right: &Right,
@@ -79,16 +73,10 @@ impl Mirror {
             return Ok(self.answer_with(record, Outcome::Hit));
         }
         let (question, began) = self.begin_question(right, key, Some(record.clone()), judged);
-        if let Some(why) = without_waiting(judged, right.registry.standing()) {
-            return Ok(self.answer_with(record, Outcome::Stale(why)));
-        }
-        let answer = if judged == Freshness::Expired {
-            question.await
-        } else {
-            match timeout(PATIENCE, question).await {
-                Ok(answer) => answer,
-                Err(_) => return Ok(self.answer_with(record, Outcome::Stale("slow"))),
-            }
+        let standing = right.registry.standing();
+        let answer = match right.patience.hear(judged, standing, question).await {
+            Ok(answer) => answer,
+            Err(why) => return Ok(self.answer_with(record, Outcome::Stale(why))),
         };
         match answer.unwrap_or(Err(MirrorError::Abandoned)) {
             Ok(resolved) => Ok(joined(resolved, began)),
@@ -157,16 +145,6 @@ fn joined(mut resolved: Resolved, began: bool) -> Resolved {
         resolved.outcome = Outcome::Join;
     }
     resolved
-}
-
-/// Why an older answer is given at once, while upstream is asked behind the client's back; `None` when it is not.
-pub(super) fn without_waiting(judged: Freshness, standing: Standing) -> Option<&'static str> {
-    match judged {
-        Freshness::RevalidateBehind => Some("while-revalidate"),
-        Freshness::Revalidate if standing.is_down => Some("assumed-offline"),
-        Freshness::Revalidate if standing.is_slow => Some("slow"),
-        Freshness::Fresh | Freshness::Revalidate | Freshness::Expired => None,
-    }
 }
 
 /// Whether an older record may answer in upstream's place, and why. Offline there is nobody to ask, ever:

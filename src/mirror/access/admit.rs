@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{Asker, Right, VerdictKey};
 use crate::mirror::fills::head;
-use crate::mirror::{Mirror, MirrorError};
+use crate::mirror::{Mirror, MirrorError, Patience};
 use crate::oci::{Accepts, Digest, Reference};
 use crate::store::{Link, Origin, Role};
 use crate::upstream::{ErrorKind, Listing, Phase, Registry, UpstreamError};
@@ -85,6 +85,7 @@ impl Mirror {
             origin: origin.clone(),
             registry,
             who: self.fingerprints.of(asker),
+            patience: Patience::Client,
         })
     }
 

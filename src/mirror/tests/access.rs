@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::tags::manifest;
 use crate::mirror::testkit::*;
-use crate::mirror::{AccessPolicy, ClientCredential, MirrorError, Outcome};
+use crate::mirror::{AccessPolicy, ClientCredential, MirrorError, Outcome, Patience};
 use crate::oci::{Accepts, Digest, Reference};
 use crate::store::{MemoryStore, Store};
 use crate::upstream::{ErrorKind, Listing};
@@ -63,7 +63,7 @@ async fn reads(
         mirror.blob(who, &origin, &digests[1], &[]).await.map(drop),
         mirror.blob_size(who, &origin, &digests[1]).await.map(drop),
         mirror
-            .list(who, &origin.upstream, tags, None)
+            .list(who, Patience::Client, &origin.upstream, tags, None)
             .await
             .map(drop),
     ]
@@ -211,8 +211,8 @@ async fn a_page_refused_to_one_is_not_refused_to_another() {
     let tags = || Listing::Tags(secret.repository.clone());
     let mirror = &house.mirror;
     let (first, second) = futures_util::join!(
-        mirror.list(&bob, &secret.upstream, tags(), None),
-        mirror.list(&alice, &secret.upstream, tags(), None),
+        mirror.list(&bob, Patience::Client, &secret.upstream, tags(), None),
+        mirror.list(&alice, Patience::Client, &secret.upstream, tags(), None),
     );
     assert!(refused(&first.err().unwrap()));
     second.unwrap();
@@ -257,7 +257,7 @@ async fn a_repository_that_everybody_is_told_does_not_exist_is_not_public() {
     book.hides();
     house.clock.pass(ALLOW);
     let tags = Listing::Tags(open.repository.clone());
-    let list = mirror.list(&Asker::Nobody, &open.upstream, tags, None);
+    let list = mirror.list(&Asker::Nobody, Patience::Client, &open.upstream, tags, None);
     assert_eq!(list.await.err().unwrap().outcome(), Outcome::Negative);
     house.upstream.breaks(ErrorKind::Connect);
     let mallory = client("mallory");

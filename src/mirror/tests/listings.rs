@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::tags::manifest;
 use crate::mirror::testkit::*;
-use crate::mirror::{Answer, MirrorError, Outcome};
+use crate::mirror::{Answer, MirrorError, Outcome, Patience};
 use crate::oci::{Digest, fallback_tag};
 use crate::upstream::{ErrorKind, ListBody, Listing};
 
@@ -16,7 +16,7 @@ async fn list(house: &House, listing: Listing) -> Result<Answer<ListBody>, Mirro
     let docker_io = Arc::from("docker.io");
     house
         .mirror
-        .list(&Asker::Mirror, &docker_io, listing, None)
+        .list(&Asker::Mirror, Patience::Client, &docker_io, listing, None)
         .await
 }
 
@@ -26,7 +26,7 @@ async fn told(house: &House, listing: Listing) -> (String, Outcome) {
     (text, answer.outcome)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_page_is_asked_for_once_per_ttl_and_stands_in_during_an_outage() {
     let house = house();
     let document = r#"{"name":"a", "tags":["1","2"]}"#;
@@ -49,7 +49,7 @@ async fn a_page_is_asked_for_once_per_ttl_and_stands_in_during_an_outage() {
     assert_eq!(told(&house, tags()).await, (document.into(), Outcome::Miss));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_page_that_is_gone_stands_in_no_more() {
     let house = house();
     let listing = Listing::Referrers("a".parse().unwrap(), Digest::sha256_of(SUBJECT));
@@ -65,7 +65,7 @@ async fn a_page_that_is_gone_stands_in_no_more() {
     assert_eq!(error.outage(), Some("connect"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_clients_cannot_read_is_repaired_or_refused() {
     let house = house();
     house
@@ -96,7 +96,14 @@ async fn referrers(
     let query = None;
     house
         .mirror
-        .referrers(&Asker::Mirror, &a, &digest, artifact_type, query)
+        .referrers(
+            &Asker::Mirror,
+            Patience::Client,
+            &a,
+            &digest,
+            artifact_type,
+            query,
+        )
         .await
 }
 
@@ -114,7 +121,7 @@ fn index(types: &[&str]) -> String {
     )
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn referrers_are_upstreams_own_and_filtered_here_where_upstream_did_not() {
     let house = house();
     let listing = Listing::Referrers("a".parse().unwrap(), Digest::sha256_of(SUBJECT));
@@ -132,7 +139,7 @@ async fn referrers_are_upstreams_own_and_filtered_here_where_upstream_did_not() 
     assert_eq!(some["manifests"][0]["artifactType"], "sbom");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn item_56_without_referrers_upstream_the_fallback_tag_answers_and_what_is_pushed_is_seen() {
     let house = house();
     let tag = fallback_tag(&Digest::sha256_of(SUBJECT))
@@ -157,7 +164,7 @@ async fn item_56_without_referrers_upstream_the_fallback_tag_answers_and_what_is
     assert_eq!(absent.outcome(), Outcome::Negative);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn item_57_an_outage_never_makes_referrers_or_signatures_absent() {
     let house = house();
     let tag = fallback_tag(&Digest::sha256_of(SUBJECT))
@@ -177,7 +184,7 @@ async fn item_57_an_outage_never_makes_referrers_or_signatures_absent() {
     assert_eq!(answer.outcome, Outcome::Stale("offline"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn offline_a_list_is_what_the_records_know_page_by_page() {
     let house = house();
     for tag in ["1", "2", "3"] {
@@ -196,7 +203,9 @@ async fn offline_a_list_is_what_the_records_know_page_by_page() {
     let page = |listing, query: &str| {
         let (mirror, upstream, query) = (&house.mirror, &docker_io, Some(query.to_owned()));
         async move {
-            let page = mirror.list(&Asker::Mirror, upstream, listing, query).await;
+            let page = mirror
+                .list(&Asker::Mirror, Patience::Client, upstream, listing, query)
+                .await;
             let page = page.unwrap().value;
             (String::from_utf8(page.bytes.to_vec()).unwrap(), page.next)
         }

@@ -46,7 +46,7 @@ async fn fails(house: &House) -> MirrorError {
         .unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn item_20_28_a_tag_is_asked_once_per_ttl_and_its_bytes_are_upstreams_own() {
     let house = house();
     let manifest = manifest_of(&Digest::sha256_of(b"one"), 3);
@@ -72,7 +72,7 @@ async fn item_20_28_a_tag_is_asked_once_per_ttl_and_its_bytes_are_upstreams_own(
     assert_eq!(house.upstream.count("GET"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_who_ask_for_a_tag_are_one_head_and_one_get() {
     let house = house();
     house
@@ -89,7 +89,7 @@ async fn many_who_ask_for_a_tag_are_one_head_and_one_get() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_moved_tag_is_seen_after_ttl_with_one_get() {
     let house = house();
     house
@@ -107,7 +107,7 @@ async fn a_moved_tag_is_seen_after_ttl_with_one_get() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn stale_answers_are_bounded_and_marked_and_401_403_404_are_answers() {
     let outages = [
         ErrorKind::Connect,
@@ -142,7 +142,7 @@ async fn stale_answers_are_bounded_and_marked_and_401_403_404_are_answers() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tag_that_is_gone_is_forgotten() {
     let house = house();
     house
@@ -160,7 +160,7 @@ async fn a_tag_that_is_gone_is_forgotten() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn offline_any_record_answers() {
     let house = house();
     house
@@ -172,7 +172,7 @@ async fn offline_any_record_answers() {
     assert_eq!(pull(&house).await.1, Outcome::Stale("offline"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upstream_whose_head_has_no_digest_is_asked_by_get() {
     let house = house();
     house.upstream.tagged.heads_without_digests();
@@ -185,7 +185,7 @@ async fn an_upstream_whose_head_has_no_digest_is_asked_by_get() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_head_of_a_tag_costs_no_get() {
     let house = house();
     let manifest = manifest_of(&Digest::sha256_of(b"one"), 3);
@@ -203,7 +203,7 @@ async fn the_head_of_a_tag_costs_no_get() {
     assert_eq!(house.upstream.calls(), ["HEAD manifest 1"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn bytes_that_are_no_manifest_are_not_served_as_one() {
     let house = house();
     let digest = house.upstream.tag("1", b"<html>not a registry</html>");
@@ -216,7 +216,7 @@ async fn bytes_that_are_no_manifest_are_not_served_as_one() {
 
 /// A HEAD (a client's, a watcher's) sees that the tag moved, and the uplink is cut before anybody fetches
 /// the new manifest: the old image is here and complete, and is refused.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tag_seen_to_move_does_not_take_the_image_away() {
     let house = house();
     let tag: Reference = "1".parse().unwrap();
@@ -246,7 +246,7 @@ async fn a_tag_seen_to_move_does_not_take_the_image_away() {
 
 /// Nonsense with status 200 (a gateway in upstream's place) is an outage, as `ErrorKind::Protocol` says: a
 /// fresh enough record stands in, and it is never a 404.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nonsense_in_upstreams_place_is_an_outage() {
     let house = house();
     house.upstream.tagged.heads_without_digests();
@@ -271,7 +271,7 @@ async fn nonsense_in_upstreams_place_is_an_outage() {
 }
 
 /// HEAD and GET of one manifest tell the same type.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn head_and_get_tell_one_type() {
     let house = house();
     // The upstream's own Content-Type is an OCI manifest's, the body's own is Docker's.
@@ -295,7 +295,7 @@ async fn head_and_get_tell_one_type() {
 }
 
 /// What is read back from the store as a manifest is checked: it is small, and memory keeps it then.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
     let store = Arc::new(MemoryStore::default());
     let bytes = manifest(b"one");
@@ -317,7 +317,7 @@ async fn a_manifest_that_rotted_on_disk_is_neither_served_nor_a_404() {
 }
 
 /// Larger than what is held back whole, so its fill opens before it is proved.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_large_manifest_that_comes_in_wrong_is_upstreams_fault_and_not_the_disks() {
     let house = house();
     let right = manifest(b"one") + &" ".repeat(100_000);

@@ -33,7 +33,7 @@ async fn warm(policy: TagPolicy) -> (House, Digest) {
     (house, digest)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_moving_tag_costs_the_client_nothing_while_it_is_revalidated_behind() {
     let (house, one) = warm(TagPolicy {
         stale_while_revalidate: Duration::from_secs(TTL),
@@ -94,7 +94,7 @@ async fn what_is_too_old_to_stand_in_is_waited_for() {
     assert_eq!(answer, (one, Outcome::Revalidated));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upstream_that_is_out_is_asked_behind_so_that_its_return_is_seen() {
     let (house, one) = warm(tag_policy()).await;
     house.upstream.stands(Standing {
@@ -114,7 +114,7 @@ async fn an_upstream_that_is_out_is_asked_behind_so_that_its_return_is_seen() {
     assert_eq!(pull(&house).await, (one, Outcome::Hit));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn under_the_reserve_stale_is_better_than_a_counted_request() {
     let (house, one) = warm(tag_policy()).await;
     let two = house.upstream.tag("1", manifest(b"two").as_bytes());
@@ -134,7 +134,7 @@ async fn under_the_reserve_stale_is_better_than_a_counted_request() {
     spent(false);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_404_stands_for_its_own_time() {
     let house = House::tagged(TagPolicies::all(TagPolicy {
         negative_ttl: Duration::from_secs(10),
@@ -163,7 +163,7 @@ async fn a_404_stands_for_its_own_time() {
     assert_eq!(house.upstream.count(&format!("GET manifest {absent}")), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_no_404_and_is_not_remembered_as_one() {
     let house = House::tagged(TagPolicies::all(TagPolicy {
         negative_ttl: Duration::from_hours(1),
@@ -185,7 +185,7 @@ async fn an_outage_is_no_404_and_is_not_remembered_as_one() {
     assert_eq!(pull(&house).await, (digest, Outcome::Miss));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_immutable_tag_is_never_asked_about_again() {
     let (house, one) = warm(TagPolicy {
         is_immutable: true,
@@ -198,7 +198,7 @@ async fn an_immutable_tag_is_never_asked_about_again() {
     assert_eq!(house.upstream.count("HEAD manifest 1"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_tell_their_age() {
     let (house, _) = warm(tag_policy()).await;
     let age = || async { ask(&house).await.unwrap().age };
@@ -210,7 +210,7 @@ async fn answers_tell_their_age() {
     assert_eq!(age().await, Some(Duration::from_secs(TTL + 7)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_404_by_digest_does_not_outlast_the_tag_that_shows_it() {
     for by_head in [true, false] {
         let house = House::tagged(TagPolicies::all(TagPolicy {
@@ -237,7 +237,7 @@ async fn a_404_by_digest_does_not_outlast_the_tag_that_shows_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_comes_too_late_for_a_question_takes_its_answer() {
     let (house, one) = warm(tag_policy()).await;
     let right = house.mirror.right(&Asker::Mirror, &origin("a")).unwrap();

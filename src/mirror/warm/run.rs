@@ -15,7 +15,7 @@ use super::versions::newest;
 use crate::mirror::access::{Asker, Right};
 use crate::mirror::bring::Brought;
 use crate::mirror::metrics::InGauge;
-use crate::mirror::{Mirror, MirrorError, Names, Outcome, link};
+use crate::mirror::{Mirror, MirrorError, Names, Outcome, Patience, link};
 use crate::oci::{
     Accepts, Descriptor, Digest, ImageName, ImageReference, Pattern, Tag, TagList, Wanted,
 };
@@ -112,7 +112,13 @@ impl Run {
             let listing = Listing::Tags(origin.repository.clone());
             let page = self
                 .mirror
-                .list(&Asker::Mirror, &origin.upstream, listing, query)
+                .list(
+                    &Asker::Mirror,
+                    Patience::Job,
+                    &origin.upstream,
+                    listing,
+                    query,
+                )
                 .await;
             let page = page.map_err(|error| error.to_string())?.value;
             let list = TagList::read(&origin.repository, &page.bytes);
@@ -231,9 +237,10 @@ impl Run {
         self.mirror.bring_blob(&right, link, tell).await
     }
 
-    /// Jobs ask in the mirror's own name.
+    /// Jobs ask in the mirror's own name, and wait for what they ask.
     pub(super) fn right(&self, origin: &Origin) -> Result<Right, MirrorError> {
-        self.mirror.right(&Asker::Mirror, origin)
+        let right = self.mirror.right(&Asker::Mirror, origin)?;
+        Ok(right.with(Patience::Job))
     }
 
     fn origin(&self, name: &ImageName) -> Result<Origin, String> {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::answered::Answered;
 use super::endpoints::Question;
-use crate::mirror::{Outcome, Who};
+use crate::mirror::{Outcome, Patience, Who};
 use crate::oci::{Digest, ErrorCode, Repository};
 use crate::server::answers;
 use crate::server::errors::Asked;
@@ -30,7 +30,13 @@ impl Question<'_> {
         };
         let page = self
             .mirror
-            .list(self.asker, &self.route.upstream, listing, query)
+            .list(
+                self.asker,
+                Patience::Client,
+                &self.route.upstream,
+                listing,
+                query,
+            )
             .await;
         self.told(page, Asked::Listing, |page| {
             let next = self.next_of(&page);
@@ -47,6 +53,7 @@ impl Question<'_> {
             .mirror
             .referrers(
                 self.asker,
+                Patience::Client,
                 &origin,
                 digest,
                 wanted.as_deref(),

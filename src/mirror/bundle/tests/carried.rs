@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::mirror::Patience;
 use crate::mirror::testkit::{Asker, House, drain_all};
 use crate::mirror::warm::cosign_tags;
 use crate::oci::{Reference, fallback_tag};
@@ -253,7 +254,14 @@ async fn an_offline_mirror_answers_by_tag_by_digest_and_for_referrers() {
     assert!(drain_all(&blob.unwrap().value).await.0 == layers[1]);
     let referrers = house
         .mirror
-        .referrers(&Asker::Mirror, &origin("o/one"), &digest, None, None)
+        .referrers(
+            &Asker::Mirror,
+            Patience::Client,
+            &origin("o/one"),
+            &digest,
+            None,
+            None,
+        )
         .await
         .unwrap();
     assert_eq!(&*referrers.value.bytes, listed.as_bytes());

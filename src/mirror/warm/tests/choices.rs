@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{furnished, image, order, warm};
+use crate::mirror::Patience;
 use crate::mirror::testkit::*;
 use crate::mirror::warm::{JobState, Order, PinUnder, cosign_tags};
 use crate::oci::{Accepts, Digest, fallback_tag};
@@ -49,7 +50,14 @@ async fn signatures_and_referrers_come_along_and_are_known_offline() {
     let referrers = || async {
         let mirror = &house.mirror;
         mirror
-            .referrers(&Asker::Mirror, &origin("a/b"), &digest, Some("x/y"), None)
+            .referrers(
+                &Asker::Mirror,
+                Patience::Client,
+                &origin("a/b"),
+                &digest,
+                Some("x/y"),
+                None,
+            )
             .await
     };
     house.clock.pass(STALE * 10);

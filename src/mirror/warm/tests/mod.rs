@@ -3,6 +3,7 @@
 mod beside;
 mod choices;
 mod lists;
+mod patient;
 
 use std::sync::Arc;
 
