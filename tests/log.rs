@@ -43,15 +43,16 @@ impl Mirror {
     }
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+/// Two that are not the same.
+fn free_addresses() -> [SocketAddr; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 #[test]
 fn the_mirror_serves_and_ends_well_when_nobody_reads_its_log() {
     let folder = tempfile::tempdir().unwrap();
-    let (address, admin) = (free_address(), free_address());
+    let [address, admin] = free_addresses();
     let config = format!(
         "[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"{admin}\"\n[store]\ncapacity = \"1GiB\"\n\
          [upstreams.\"docker.io\"]\nurl = \"http://127.0.0.1:1\"\ndefault = true\n"

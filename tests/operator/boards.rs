@@ -18,7 +18,7 @@ pub(crate) struct Query {
 impl Query {
     /// The query as Grafana sends it, for all mirrors and upstreams and the last ten minutes.
     pub(crate) fn filled_in(&self) -> String {
-        let text = self.text.replace("$__rate_interval", "1m");
+        let text = self.text.replace("$__rate_interval", "10m");
         let text = text.replace("$__range", "10m");
         let text = text.replace("$instance", ".*").replace("$upstream", ".*");
         assert!(

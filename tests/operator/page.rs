@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::browser::Browser;
 use crate::support::bound::until;
 use crate::support::http::send;
-use crate::support::mirror::Plan;
+use crate::support::mirror::{Plan, sum};
 use crate::support::noise;
 use crate::support::registry::Access;
 use crate::support::upstream::Upstream;
@@ -101,18 +101,23 @@ async fn the_page_shows_a_download_move_and_does_what_its_user_is_sure_of() {
 
     // A button as the list of tags has it: nothing happens until its user is sure.
     let pulled = || async {
-        let labels = [("kind", "manifest"), ("outcome", "miss")];
-        let before = mirror.metric("roadstead_requests_total", &labels).await;
+        let counted = async || {
+            let page = mirror.metrics().await;
+            ["miss", "hit"].map(|outcome| {
+                let labels = [("kind", "manifest"), ("outcome", outcome)];
+                sum(&page, "roadstead_requests_total", &labels)
+            })
+        };
+        let [missed, hit] = counted().await;
         let answer = mirror.get("/v2/library/image-1/manifests/one").await;
         assert_eq!(answer.status(), 200);
-        let mut counted = 0.0;
-        let hits = [("kind", "manifest"), ("outcome", "hit")];
+        let mut now = [missed, hit];
         until("the pull is counted", Duration::from_secs(20), async || {
-            counted = mirror.metric("roadstead_requests_total", &labels).await;
-            counted > before || mirror.metric("roadstead_requests_total", &hits).await > 0.5
+            now = counted().await;
+            now[0] + now[1] > missed + hit + 0.5
         })
         .await;
-        counted > before
+        now[0] > missed + 0.5
     };
     assert!(!pulled().await, "it is here");
     let button = "const button = document.createElement('button'); button.id = 'try'; button.textContent = 'Purge'; \

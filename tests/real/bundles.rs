@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::support::bound::until;
 use crate::support::clients::{Client, Containerd, Docker, Podman, SKOPEO, Skopeo};
 use crate::support::images::{Format, Layer, Layout, missing};
 use crate::support::mirror::{Mirror, Plan, roadstead};
@@ -250,9 +251,13 @@ async fn a_delta_brings_what_changed() {
     list.args(["cache", "have", "--config"]).arg(site.config());
     assert_eq!(well(&run(list, PATIENCE).await), have);
     site.start().await;
-    let mut list = roadstead();
-    list.args(["cache", "have", "--server", &site.operator()]);
-    assert_eq!(well(&run(list, PATIENCE).await), have);
+    // It looks through its folder after it has started.
+    until("the site lists what is here", PATIENCE, async || {
+        let mut list = roadstead();
+        list.args(["cache", "have", "--server", &site.operator()]);
+        well(&run(list, PATIENCE).await) == have
+    })
+    .await;
     site.stop();
     std::fs::write(file("have"), have).unwrap();
 

@@ -158,7 +158,8 @@ async fn it_ends_at_once_when_nothing_is_under_way() {
     let asked = Instant::now();
     assert_eq!(mirror.stop(), 0);
     assert!(
-        asked.elapsed() < Duration::from_secs(5),
+        // Half of what it would give a request.
+        asked.elapsed() < Duration::from_secs(15),
         "it took {:?}",
         asked.elapsed()
     );

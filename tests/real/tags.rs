@@ -93,7 +93,11 @@ async fn item_19_who_accepts_less_gets_what_upstream_gives_and_disturbs_nobody()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn item_28_29_a_tag_is_asked_after_by_head_and_a_change_costs_one_get() {
-    let (upstream, mirror) = doubting().await;
+    // What was known never stands in: a commit that takes long is waited for.
+    let upstream = Upstream::start(Access::Open).await;
+    let plan = Plan::of(&upstream.tap).of_upstream("rate_reserve = 0");
+    let plan = plan.of_tags("stale_if_error = \"0s\"").tags_for("0s");
+    let mirror = plan.start().await;
     let target = "/v2/a/manifests/one";
     let asked = |method: &str, what: &str| {
         let is = |it: &Request| it.method == method && it.path.ends_with(what);

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::bound::within;
+use crate::support::bound::{until, within};
 use crate::support::clients::{Client, Containerd, Docker, Podman, Skopeo};
 use crate::support::digest;
 use crate::support::http::{Answer, get, send};
@@ -130,18 +130,26 @@ async fn timed<C: Client>(client: &C, layout: &Layout) -> Duration {
     took
 }
 
+/// One pull in time is enough, of a few from the same beginnings: other work on this machine holds clients up as well, but
+/// not each time.
 async fn served_all_the_same<C: Client>(
     client: &C,
     layout: &Layout,
     usual: Duration,
     weather: &str,
+    mut begin: impl AsyncFnMut(),
 ) {
-    let took = timed(client, layout).await;
-    assert!(
-        took <= usual + ADDED,
-        "{}, {weather}: {took:?}, and {usual:?} in good weather",
-        C::NAME
-    );
+    let mut tried = Vec::new();
+    while tried.len() < 3 {
+        begin().await;
+        let took = timed(client, layout).await;
+        if took <= usual + ADDED {
+            return;
+        }
+        tried.push(took);
+    }
+    let name = C::NAME;
+    panic!("{name}, {weather}: {tried:?}, and {usual:?} in good weather");
 }
 
 /// The upstream is black-holed, then gone; the mirror is started again in each.
@@ -162,16 +170,26 @@ async fn in_every_weather<C: Client>(client: impl AsyncFn(&Mirror) -> C) {
         .await
         .max(timed(&client, &layout).await);
 
-    upstream.tap.on("/v2/").never_answer();
-    served_all_the_same(&client, &layout, usual, "black hole").await;
-    mirror.kill();
-    mirror.start().await;
-    served_all_the_same(&client, &layout, usual, "black hole, started in it").await;
+    served_all_the_same(&client, &layout, usual, "black hole", async || {
+        upstream.tap.heal();
+        timed(&client, &layout).await;
+        upstream.tap.on("/v2/").never_answer();
+    })
+    .await;
+    let started = "black hole, started in it";
+    served_all_the_same(&client, &layout, usual, started, async || {
+        mirror.kill();
+        mirror.start().await;
+    })
+    .await;
     upstream.tap.close().await;
-    served_all_the_same(&client, &layout, usual, "gone").await;
-    mirror.kill();
-    mirror.start().await;
-    served_all_the_same(&client, &layout, usual, "gone, started in it").await;
+    served_all_the_same(&client, &layout, usual, "gone", async || ()).await;
+    let started = "gone, started in it";
+    served_all_the_same(&client, &layout, usual, started, async || {
+        mirror.kill();
+        mirror.start().await;
+    })
+    .await;
     // Since its last start.
     let stale = [("outcome", "stale")];
     let stale = mirror.metric("roadstead_requests_total", &stale).await;
@@ -262,19 +280,23 @@ async fn a_moving_tag_is_seen_after_its_ttl_and_costs_nobody_a_wait_while_it_is_
             .to_owned()
     };
     assert_eq!(digest().await, one);
+    // What is fetched ahead of the client is here.
+    mirror.rests(Duration::from_secs(30)).await;
     let two = image(&upstream.registry, "library/a", "moving", "two").await;
     upstream.tap.forget();
     // The question stops in the tap: the client has its answer all the same.
     upstream.tap.on("/manifests/").never_answer();
     assert_eq!(timeout(ADDED, digest()).await.unwrap(), one);
     upstream.tap.heal();
-    within("the new image is seen", Duration::from_mins(1), async {
-        while digest().await != two {}
-    })
+    until(
+        "the new image is seen",
+        Duration::from_mins(1),
+        async || digest().await == two,
+    )
     .await;
-    let gets = upstream
-        .tap
-        .count(|it| it.method == "GET" && it.status == Some(200));
+    let gets = upstream.tap.count(|it| {
+        it.method == "GET" && it.status == Some(200) && it.path.contains("/manifests/")
+    });
     assert_eq!(gets, 1, "{:?}", upstream.tap.requests());
 }
 

@@ -29,12 +29,17 @@ pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-/// An address on loopback that nobody listens on at this moment.
+/// The ports that were given to somebody in this process, who may not listen yet, or not at this moment.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// An address on loopback that nobody listens on at this moment, and that nobody else is given.
 ///
 /// For programs that must be told their port. It lies below the ports that the system gives to connections, of which
 /// these tests make thousands: one of them could otherwise take it before the program does.
@@ -44,7 +49,8 @@ pub(crate) fn free_address() -> SocketAddr {
     throws
         .find_map(|port| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?));
-            TcpListener::bind(address).is_ok().then_some(address)
+            let is_free = TcpListener::bind(address).is_ok() && GIVEN.lock().insert(address.port());
+            is_free.then_some(address)
         })
         .expect("a free port on loopback")
 }

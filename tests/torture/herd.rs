@@ -18,6 +18,9 @@ const UPLINK: u64 = 10_000_000;
 /// What is held back until the digest is known; the first reader is not here before the end.
 const HELD_BACK: usize = 64 * 1024;
 
+/// Bytes that may be on their way when a request is given up: a few pieces, and what the kernel holds.
+const ON_ITS_WAY: u64 = 256 * 1024;
+
 /// The first client, which says how far it has come.
 async fn lead(cold: Arc<ColdBlob>, come: watch::Sender<usize>) {
     let mut download = cold.open().await;
@@ -87,5 +90,10 @@ async fn a_thousand_clients_cost_one_download() {
         "herd: {clients} clients, {crossings:.4} x the bytes crossed in {} requests",
         crossed.gets
     );
-    assert!(crossings <= 1.005, "{crossed:?}");
+    // A request that ends where another one began leaves what was on its way.
+    let more = crossed.gets.saturating_sub(1) as u64;
+    assert!(
+        more <= 4 && crossed.bytes <= SIZE as u64 + more * ON_ITS_WAY,
+        "{crossed:?}"
+    );
 }

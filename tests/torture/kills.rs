@@ -11,6 +11,9 @@ use crate::support::upstream::Upstream;
 const ROUND: u64 = 10;
 
 /// Pulls a cold blob, kills the mirror when so many bytes have crossed, and pulls again; returns the bytes that crossed.
+///
+/// What the client had, the mirror had: no more than the last thirty-second of it was not noted, and some on its way. What
+/// the kernel still held for the mirror when it was killed is another matter.
 async fn pull_twice(upstream: &Upstream, mirror: &mut Mirror, blob: &Blob, kill_at: usize) -> u64 {
     let mark = upstream.tap.on(&blob.path).mark_at(kill_at as u64);
     let download = open(mirror.address, &blob.path).await;
@@ -27,12 +30,28 @@ async fn pull_twice(upstream: &Upstream, mirror: &mut Mirror, blob: &Blob, kill_
         "{told}: {got:?}"
     );
 
+    let crossed = || {
+        let blobs = upstream.tap.blobs();
+        blobs.get(&blob.digest).map_or(0, |crossing| crossing.bytes)
+    };
+    let at_first = crossed();
+    upstream.tap.forget();
+
     mirror.start().await;
     let download = open(mirror.address, &blob.path).await;
     assert_eq!(download.head.status(), Some(200), "{told}");
-    let got = download.compare(&blob.bytes).await;
-    assert!(got.is_whole(&blob.bytes), "{told}, pulled again: {got:?}");
-    upstream.tap.blobs()[&blob.digest].bytes
+    let whole = download.compare(&blob.bytes).await;
+    assert!(
+        whole.is_whole(&blob.bytes),
+        "{told}, pulled again: {whole:?}"
+    );
+    let again = crossed();
+    let size = blob.bytes.len() as u64;
+    assert!(
+        again + got.size as u64 <= size + size / 32 + MIB as u64,
+        "{told}: {got:?}, and {again} bytes crossed again"
+    );
+    at_first + again
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +70,6 @@ async fn a_killed_mirror_goes_on_where_it_was() {
             let kill_at = dice.within(0..size);
             crossed += pull_twice(&upstream, &mut mirror, blob, kill_at).await;
         }
-        upstream.tap.forget();
         mirror.begin_anew().await;
     }
     let crossings = ratio(crossed, rounds * ROUND * size as u64);
@@ -60,5 +78,7 @@ async fn a_killed_mirror_goes_on_where_it_was() {
         rounds * ROUND,
         size / MIB
     );
-    assert!(crossings < 1.1, "{crossings:.4} x the bytes crossed");
+    // Ten kills are few, and a debug build beside other work is behind.
+    let most = scale(1.1, 1.2);
+    assert!(crossings < most, "{crossings:.4} x the bytes crossed");
 }

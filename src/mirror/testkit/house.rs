@@ -149,14 +149,18 @@ impl House {
 
     /// Waits until no fill is under way: all that was begun is committed or gone.
     pub(crate) async fn settle(&self) {
+        let bound = Bound::begin("no fill is under way");
         while self.under_way() > 0 {
+            bound.holds();
             tokio::task::yield_now().await;
         }
     }
 
     /// Waits until no question about a tag is under way, whoever waits for it.
     pub(crate) async fn answered(&self) {
+        let bound = Bound::begin("no question is under way");
         while !self.mirror.resolutions.is_idle() {
+            bound.holds();
             tokio::task::yield_now().await;
         }
     }
@@ -169,6 +173,23 @@ impl House {
 /// A house over an empty store in memory.
 pub(crate) fn house() -> House {
     House::over(Arc::new(MemoryStore::default()))
+}
+
+/// How long a test waits by looking again and again, in real time whatever the test's clock says.
+struct Bound(std::time::Instant, &'static str);
+
+impl Bound {
+    fn begin(what: &'static str) -> Self {
+        Self(std::time::Instant::now(), what)
+    }
+
+    fn holds(&self) {
+        assert!(
+            self.0.elapsed() < Duration::from_mins(1),
+            "never so: {}",
+            self.1
+        );
+    }
 }
 
 /// A gate that is shut.

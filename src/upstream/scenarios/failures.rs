@@ -79,9 +79,7 @@ async fn a_connection_that_ends_without_an_answer_is_tried_on_another() {
 
 #[tokio::test]
 async fn a_closed_port_is_a_failed_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let (_closed, url) = closed_port();
     let registry = registry_with(&Settings::new("test", Url::parse(&url).unwrap()));
     let error = registry
         .get_manifest(&repository(), &tag(), Accepts::MODERN)

@@ -18,7 +18,10 @@ mod reply;
 mod server;
 mod weather;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use tokio::net::TcpSocket;
 
 use super::{Credentials, ErrorKind, HttpRegistry, ManifestHead, Metrics, Registry, Settings};
 use crate::oci::{Accepts, Digest, Reference, Repository};
@@ -72,6 +75,14 @@ fn registry(server: &Server) -> HttpRegistry {
 
 /// A bound that runs out soon, for tests in which it must.
 const SOON: Duration = Duration::from_millis(300);
+
+/// An address on loopback that refuses connections for as long as the socket lives: nobody else gets its port.
+fn closed_port() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
+}
 
 /// Lets time pass. It is never paused while something is on the wire: a paused clock would not wait for that.
 async fn later(time: Duration) {

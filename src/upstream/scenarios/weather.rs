@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
 use url::Url;
 
 use super::blobs::read;
@@ -71,9 +70,7 @@ async fn what_fails_again_and_again_is_not_asked_until_a_probe_succeeds() {
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_not_tried_for_ever() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let (_closed, url) = closed_port();
     let hopeless = format!("http://{}.invalid", "a".repeat(64));
     let hangup = Server::start(|_| Reply::hangup()).await;
     for url in [url, hopeless, hangup.at("")] {

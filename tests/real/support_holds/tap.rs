@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
-use crate::support::http::{get, open, send};
+use crate::support::bound::until;
+use crate::support::http::{ask, get, open, send};
 use crate::support::registry::Access;
 use crate::support::tap::Crossing;
 use crate::support::upstream::Upstream;
 use crate::support::{digest, noise};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A registry behind a tap, with one blob: its path and bytes.
 async fn one_blob(seed: u64) -> (Upstream, String, Vec<u8>) {
@@ -187,12 +190,13 @@ async fn the_tap_cuts_each_answer_where_it_is_told_to() {
 async fn the_tap_takes_requests_and_answers_none() {
     let (upstream, path, _) = one_blob(14).await;
     upstream.tap.on(&path).never_answer();
-    let silent = tokio::time::timeout(
-        Duration::from_millis(200),
-        get(upstream.tap.address(), &path),
-    );
+    let asked = ask(upstream.tap.address(), "GET", &path, &[], b"").await;
+    until("the request is there", PATIENCE, async || {
+        upstream.tap.count(|request| request.status.is_none()) == 1
+    })
+    .await;
+    let silent = tokio::time::timeout(Duration::from_millis(200), asked.answered());
     assert!(silent.await.is_err(), "an answer out of a black hole");
-    assert_eq!(upstream.tap.count(|request| request.status.is_none()), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,16 +234,25 @@ async fn a_throttle_of_each_connection_is_not_shared() {
         }
         began.elapsed()
     };
-    upstream.tap.throttle(Some(2_000_000));
-    let together = both().await;
-    upstream.tap.throttle(None);
-    upstream.tap.throttle_each(Some(2_000_000));
-    let each = both().await;
-    assert!(
-        each > Duration::from_millis(400),
-        "1 MB at 2 MB/s took {each:?}"
-    );
-    assert!(each < together, "{each:?} each, {together:?} together");
+    // Once is enough, of a few times: other work on this machine comes in between.
+    let mut tried = Vec::new();
+    while tried.len() < 3 {
+        upstream.tap.throttle_each(None);
+        upstream.tap.throttle(Some(2_000_000));
+        let together = both().await;
+        upstream.tap.throttle(None);
+        upstream.tap.throttle_each(Some(2_000_000));
+        let each = both().await;
+        assert!(
+            each > Duration::from_millis(400),
+            "1 MB at 2 MB/s took {each:?}"
+        );
+        if each < together {
+            return;
+        }
+        tried.push((each, together));
+    }
+    panic!("(each, together): {tried:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +261,9 @@ async fn the_tap_knows_what_was_under_way_at_once() {
     let tap = &upstream.tap;
     for _ in 0..3 {
         get(tap.address(), &path).await;
+        // Its end is seen here before the tap has seen it.
+        let ended = async || tap.count(|request| request.ended.is_none()) == 0;
+        until("the request has ended", PATIENCE, ended).await;
     }
     assert_eq!(tap.most_at_once(&path), 1);
     let gate = tap.on(&path).gate_at(1000);

@@ -145,7 +145,7 @@ impl Connection {
         }
     }
 
-    /// Sends a part of the buffer on and counts it.
+    /// Counts a part of the buffer and sends it on: whoever has it finds it counted.
     async fn pass(&mut self, noted: &Noted, chunked: bool, part: Range<usize>) -> Result<()> {
         if part.is_empty() {
             return Ok(());
@@ -153,11 +153,16 @@ impl Connection {
         let size = part.len() as u64;
         self.watched.throttle.pass(size).await;
         self.throttle.pass(size).await;
-        write_piece(&mut self.to_client, chunked, &self.buffer[part]).await?;
-        let mut noted = noted.lock();
-        noted.bytes += size;
-        noted.first_byte.get_or_insert_with(Instant::now);
-        Ok(())
+        {
+            let mut noted = noted.lock();
+            noted.bytes += size;
+            noted.first_byte.get_or_insert_with(Instant::now);
+        }
+        let sent = write_piece(&mut self.to_client, chunked, &self.buffer[part]).await;
+        if sent.is_err() {
+            noted.lock().bytes -= size;
+        }
+        sent
     }
 
     /// Does to the answer what a rule says, just before the byte at `next` of the buffer goes out.
