@@ -254,7 +254,7 @@ impl Mirror {
             Ok(answer) => answer,
             Err(wrong) => {
                 let value = self.signed_in_place(right, link, wrong).await?;
-                self.remember(vec![link.clone()]).await;
+                self.scribe.learn(std::slice::from_ref(link), None);
                 self.manifests.insert(link.clone(), value.clone());
                 return Ok(Answer::new(value, Outcome::Bypass(SCHEMA1)));
             }
@@ -271,7 +271,7 @@ impl Mirror {
             read => (read?, answer.outcome),
         };
         let (value, references) = read;
-        self.remember(references).await;
+        self.scribe.learn(&references, None);
         self.manifests.insert(link.clone(), value.clone());
         Ok(Answer::new(value, outcome))
     }

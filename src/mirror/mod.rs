@@ -16,6 +16,7 @@
 //! | `signed` | signed schema 1 manifests, which can never be content |
 //! | `question` | else one question to upstream |
 //! | `absent` | what upstream said it does not have |
+//! | `scribe` | writes down what upstream was heard to say |
 //! | `tend` | what the store needs from time to time |
 //! | `listings` | tags and catalog, page by page |
 //! | `known` | what the records know of them, offline |
@@ -52,6 +53,7 @@ mod patience;
 mod question;
 mod referrers;
 mod resolve;
+mod scribe;
 mod signed;
 mod tend;
 #[cfg(test)]
@@ -76,6 +78,7 @@ use self::flight::Flights;
 use self::listings::{Kept, Page};
 use self::metrics::LaneGauges;
 use self::question::Resolved;
+use self::scribe::Scribe;
 use self::unasked::Unasked;
 use crate::oci::{Digest, RepositoryRules};
 use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
@@ -194,6 +197,8 @@ impl Way {
 pub struct Mirror {
     upstreams: HashMap<Arc<str>, Way>,
     store: Arc<dyn Store>,
+    /// By whom links and records get there.
+    scribe: Scribe,
     clock: Arc<dyn Clock>,
     fills: Arc<Fills>,
     unasked: Unasked,
@@ -249,6 +254,7 @@ impl Mirror {
                 .weigher(|_, manifest: &HeldManifest| manifest.weight())
                 .build(),
             upstreams,
+            scribe: Scribe::new(Arc::clone(&parts.store), &parts.fetch_runtime),
             store: parts.store,
             absent: Absent::new(Arc::clone(&parts.clock)),
             clock: parts.clock,
@@ -292,15 +298,6 @@ impl Mirror {
             tracing::warn!(%error, "catalog cannot be read");
             false
         })
-    }
-
-    /// Remembers links off the serving threads. A catalog that cannot be written costs a later question.
-    async fn remember(&self, links: Vec<Link>) {
-        let store = Arc::clone(&self.store);
-        let kept = tokio::task::spawn_blocking(move || store.link(&links)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(%error, "links not kept");
-        }
     }
 
     /// Forgets a link: upstream says that the repository has it no longer.

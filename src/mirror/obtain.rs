@@ -221,7 +221,7 @@ impl Mirror {
             let registry = Arc::clone(&right.registry);
             async move {
                 let size = head(&*registry, &link).await?.unwrap_or_default();
-                mirror.remember(vec![link]).await;
+                mirror.scribe.learn(&[link], None);
                 Ok(size)
             }
         };

@@ -66,7 +66,7 @@ impl Mirror {
         } else {
             Outcome::Miss
         };
-        self.keep(key, &record).await;
+        self.keep(key, &record);
         Ok(Answer {
             value: record,
             outcome,
@@ -119,7 +119,7 @@ impl Mirror {
         }
         let link = right.link(&digest, Role::Manifest);
         // Upstream has just shown it.
-        self.remember(vec![link.clone()]).await;
+        self.scribe.learn(std::slice::from_ref(&link), None);
         let brought = self
             .bring_manifest(right, &link, Feed::Held(body.bytes))
             .await?;
@@ -135,16 +135,10 @@ impl Mirror {
         }
     }
 
-    pub(super) async fn keep(&self, key: &RecordKey, record: &Record) {
-        let (store, key, record) = (Arc::clone(&self.store), key.clone(), record.clone());
+    /// The tag is that from now on, and its repository has shown it.
+    pub(super) fn keep(&self, key: &RecordKey, record: &Record) {
         let link = super::link(&key.origin, &record.digest, Role::Manifest);
-        let kept = tokio::task::spawn_blocking(move || {
-            store.link(&[link])?;
-            store.put_record(&key, &record)
-        });
-        if let Ok(Err(error)) = kept.await {
-            tracing::warn!(%error, "record not kept");
-        }
+        self.scribe.learn(&[link], Some((key, record)));
     }
 
     /// Upstream says that there is no such tag. To the mirror that is the end of the record. To a client it may be the
@@ -160,8 +154,11 @@ impl Mirror {
         }
     }
 
-    /// Forgets the record, if there is one.
+    /// Forgets the record, if there is one. Where there is none nobody waits for the disk: most 404s are about what never was.
     pub(super) async fn forget(&self, key: &RecordKey) {
+        if matches!(self.store.record(key), Ok(None)) {
+            return;
+        }
         let (store, key) = (Arc::clone(&self.store), key.clone());
         let forgotten = tokio::task::spawn_blocking(move || store.forget_record(&key));
         if let Ok(Err(error)) = forgotten.await {

@@ -115,7 +115,7 @@ impl Mirror {
         }
         let bytes = Bytes::from(Referrers::of(listed).to_bytes());
         let link = right.link(&Digest::sha256_of(&bytes), Role::Manifest);
-        self.remember(vec![link.clone()]).await;
+        self.scribe.learn(std::slice::from_ref(&link), None);
         let held = self
             .bring_manifest(right, &link, Feed::Held(bytes))
             .await?
@@ -127,7 +127,7 @@ impl Mirror {
             // Upstream has said nothing about the tag.
             checked_at: 0,
         };
-        self.keep(&key, &record).await;
+        self.keep(&key, &record);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Mirror;
+use super::scribe::write_down;
 use crate::oci::Digest;
 
 /// How often room is made ahead of those who need it.
@@ -36,10 +37,15 @@ impl Mirror {
         }
     }
 
-    /// Notes what was used: now and then, and when the process ends. Losing it costs the order of eviction only.
+    /// Notes what was learnt and what was used: now and then, and when the process ends. Losing it costs questions and the
+    /// order of eviction.
     pub async fn uses_noted(&self) {
         let store = Arc::clone(&self.store);
-        let noted = tokio::task::spawn_blocking(move || store.note_uses()).await;
+        let noted = tokio::task::spawn_blocking(move || {
+            write_down(&*store);
+            store.note_uses()
+        })
+        .await;
         if let Ok(Err(error)) = noted {
             tracing::warn!(%error, "uses not noted");
         }

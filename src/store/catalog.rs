@@ -83,6 +83,14 @@ pub trait Catalog: Send + Sync + 'static {
     /// wants to hear it anew. No error for one that is not known.
     fn unlink(&self, links: &[Link]) -> Result<(), StoreError>;
 
+    /// Knows `links` and the record from now on, without waiting for the disk: they are there after the next
+    /// [`Catalog::write_down`]. A process that is killed before forgets them.
+    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>);
+
+    /// Writes down all that was learnt, by whoever, durably, in one step. Where that fails it stays known, and is tried
+    /// again with the next.
+    fn write_down(&self) -> Result<(), StoreError>;
+
     /// Whether upstream has shown this repository to those who show no credentials.
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError>;
 

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod faults;
 mod fills;
+pub(super) mod learnt;
 mod retention;
 mod room;
 
@@ -54,6 +55,10 @@ const CASES: &[Case] = &[
     ),
     ("links_are_kept_apart", links_are_kept_apart),
     ("what_is_public_is_kept", what_is_public_is_kept),
+    (
+        "what_is_learnt_is_known_at_once",
+        learnt::what_is_learnt_is_known_at_once,
+    ),
 ];
 
 /// Runs every case; the names and reasons of those that failed.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::support::blobs::{Blob, blobs};
 use crate::support::bound::until;
 use crate::support::clients::{Client, Docker, Skopeo};
-use crate::support::disk::{BreakableDisk, Mounted};
+use crate::support::disk::{BreakableDisk, Mounted, SlowDisk};
 use crate::support::http::open;
 use crate::support::images::{Format, Layout, missing};
 use crate::support::mirror::{Mirror, Plan};
@@ -185,4 +185,34 @@ async fn a_disk_that_was_full_keeps_again_when_there_is_room_and_knows_what_it_k
         right(&mirror, during).await.contains("; hit")
     })
     .await;
+}
+
+/// Not for what is new, nor for what a question about a tag brought: all of it goes to disk behind the clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_disk_that_syncs_nothing() {
+    let upstream = Upstream::start(Access::Open).await;
+    let image = Image::pushed(&upstream, &[3 * MIB, 10]).await;
+    let disk = SlowDisk::new().await;
+    let mut mirror = disk
+        .under(Plan::of(&upstream.tap).tags_for("0s"))
+        .start()
+        .await;
+    disk.hold();
+    let skopeo = Skopeo::new(mirror.address);
+    image.is_pulled_by(&skopeo).await;
+    let absent = mirror.get("/v2/library/large/manifests/none").await;
+    assert_eq!(absent.status(), 404);
+    let stale = [("outcome", "stale")];
+    let stale = mirror.metric("roadstead_requests_total", &stale).await;
+    assert!(stale < 0.5, "{stale} answers as they were known");
+    let held = mirror.metric("roadstead_fills_in_flight", &[]).await;
+    assert!(held > 0.5, "nothing was held");
+    disk.release();
+    mirror.rests(PATIENCE).await;
+
+    // It is there when it is needed.
+    mirror.stop();
+    upstream.tap.on("/v2/").answer(503);
+    mirror.start().await;
+    image.is_pulled_by(&skopeo).await;
 }

@@ -1,4 +1,4 @@
-//! Disks that are too small, read-only, or broken.
+//! Disks that are too small, read-only, broken, or slow.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -12,6 +12,9 @@ use super::shim::build;
 
 /// The source of what is preloaded into the mirror.
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/eio.c");
+
+/// The source of what holds syncs.
+const SYNCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/syncs.c");
 
 /// Something mounted; dropping it unmounts it.
 #[derive(Debug)]
@@ -94,5 +97,40 @@ impl BreakableDisk {
 
     fn switch(&self) -> PathBuf {
         self.folder.path().join("broken")
+    }
+}
+
+/// A disk whose syncs are held at will; all else is as quick as ever.
+#[derive(Debug)]
+pub(crate) struct SlowDisk {
+    folder: TempDir,
+}
+
+impl SlowDisk {
+    /// Builds what it takes; nothing is held.
+    pub(crate) async fn new() -> Self {
+        let folder = TempDir::new().expect("a folder for a library");
+        build(SYNCS, &folder.path().join("syncs.so")).await;
+        Self { folder }
+    }
+
+    /// The mirror has its data on this disk.
+    pub(crate) fn under(&self, plan: Plan) -> Plan {
+        plan.environment("LD_PRELOAD", self.folder.path().join("syncs.so"))
+            .environment("SYNCS_HELD_BY", self.held_by())
+    }
+
+    /// From now on no sync ends.
+    pub(crate) fn hold(&self) {
+        File::create(self.held_by()).expect("a file that holds syncs");
+    }
+
+    /// They end, and so do those to come.
+    pub(crate) fn release(&self) {
+        std::fs::remove_file(self.held_by()).expect("the file that holds syncs");
+    }
+
+    fn held_by(&self) -> PathBuf {
+        self.folder.path().join("held")
     }
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use redb::{DatabaseError, Error, ReadableDatabase, TableDefinition, TableError};
 
 use super::database::Reopening;
+use super::learnt::Learnt;
 use crate::oci::Accepts;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
@@ -28,15 +29,19 @@ const RECORDS_IN_MEMORY: u64 = 20_000;
 
 pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
+    /// What is not in the tables yet.
+    pub(super) learnt: Mutex<Learnt>,
     /// Links known to be in the table: only positive answers, and none that outlives its row.
-    known: Cache<String, ()>,
+    pub(super) known: Cache<String, ()>,
     /// Records as they were last written. Filled by writers only: one who reads could be overtaken between the table and
     /// here.
-    fresh: Cache<String, Record>,
+    pub(super) fresh: Cache<String, Record>,
     /// Held by who changes records or links, until memory says so, too: the next one goes by what memory says.
-    writing: Mutex<()>,
+    pub(super) writing: Mutex<()>,
     /// How many times links were forgotten: who has read the table before that knows nothing for certain.
     forgotten: AtomicU64,
+    /// How many changes were committed.
+    commits: AtomicU64,
 }
 
 impl DiskCatalog {
@@ -69,16 +74,19 @@ impl DiskCatalog {
         };
         Ok(Self {
             database,
+            learnt: Mutex::default(),
             known: Cache::new(LINKS_IN_MEMORY),
             fresh: Cache::new(RECORDS_IN_MEMORY),
             writing: Mutex::default(),
             forgotten: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
         })
     }
 
     pub(super) fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         let key = record_key(key);
-        if let Some(record) = self.fresh.get(&key) {
+        let learnt = self.learnt.lock().record(&key);
+        if let Some(record) = learnt.or_else(|| self.fresh.get(&key)) {
             return Ok(Some(record));
         }
         let found = self.database.run(|database| {
@@ -95,22 +103,14 @@ impl DiskCatalog {
     }
 
     pub(super) fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        let value = serde_json::to_vec(record).map_err(|error| failed("write", &error))?;
-        let key = record_key(key);
-        let _writing = self.writing.lock();
-        self.change(|write| {
-            let mut table = write.open_table(RECORDS)?;
-            table.insert(key.as_str(), value.as_slice())?;
-            Ok(())
-        })?;
-        // Only after the commit: memory must not know more than the disk.
-        self.fresh.insert(key, record.clone());
-        Ok(())
+        self.learn(&[], Some((key, record)));
+        self.write_down()
     }
 
     pub(super) fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
         let key = record_key(key);
         let _writing = self.writing.lock();
+        self.learnt.lock().forget_record(&key);
         let forgotten = self.change(|write| {
             write.open_table(RECORDS)?.remove(key.as_str())?;
             Ok(())
@@ -122,10 +122,10 @@ impl DiskCatalog {
 
     pub(super) fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         let key = link_key(link);
-        if self.known.contains_key(&key) {
+        if self.learnt.lock().linked(&key) || self.known.contains_key(&key) {
             return Ok(true);
         }
-        let before = self.forgotten.load(Ordering::SeqCst);
+        let before = self.forgotten();
         let found = self.database.run(|database| {
             let table = match database.begin_read()?.open_table(LINKS) {
                 Ok(table) => table,
@@ -142,31 +142,14 @@ impl DiskCatalog {
     }
 
     pub(super) fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        let _writing = self.writing.lock();
-        let new: Vec<String> = links
-            .iter()
-            .map(link_key)
-            .filter(|key| !self.known.contains_key(key))
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let before = self.forgotten.load(Ordering::SeqCst);
-        self.change(|write| {
-            let mut table = write.open_table(LINKS)?;
-            for key in &new {
-                table.insert(key.as_str(), ())?;
-            }
-            Ok(())
-        })?;
-        // Only after the commit: memory must not know more than the disk.
-        self.know(new, before);
-        Ok(())
+        self.learn(links, None);
+        self.write_down()
     }
 
     pub(super) fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
         let keys: Vec<String> = links.iter().map(link_key).collect();
         let _writing = self.writing.lock();
+        self.learnt.lock().unlink(&keys);
         self.change(|write| {
             let mut table = write.open_table(LINKS)?;
             for key in &keys {
@@ -182,11 +165,16 @@ impl DiskCatalog {
         Ok(())
     }
 
+    /// How many times links were forgotten so far.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
+    }
+
     /// Keeps in memory what the table was seen to hold, unless links were forgotten since `before` was read.
-    fn know(&self, keys: impl IntoIterator<Item = String>, before: u64) {
+    pub(super) fn know(&self, keys: impl IntoIterator<Item = String>, before: u64) {
         for key in keys {
             self.known.insert(key.clone(), ());
-            if self.forgotten.load(Ordering::SeqCst) != before {
+            if self.forgotten() != before {
                 self.known.invalidate(&key);
             }
         }
@@ -230,7 +218,14 @@ impl DiskCatalog {
             apply(&write)?;
             Ok(write.commit()?)
         });
-        changed.map_err(|error| failed("write", &error))
+        changed.map_err(|error| failed("write", &error))?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 }
 
@@ -247,7 +242,7 @@ pub(super) fn prefix(origin: &Origin) -> String {
     format!("{}\0{}\0", origin.upstream, origin.repository)
 }
 
-fn record_key(key: &RecordKey) -> String {
+pub(super) fn record_key(key: &RecordKey) -> String {
     let tag = format!("{}{}", prefix(&key.origin), key.tag);
     if key.accepts == Accepts::MODERN {
         tag
@@ -256,7 +251,7 @@ fn record_key(key: &RecordKey) -> String {
     }
 }
 
-fn link_key(link: &Link) -> String {
+pub(super) fn link_key(link: &Link) -> String {
     let role = match link.role {
         Role::Blob => "blob",
         Role::Manifest => "manifest",

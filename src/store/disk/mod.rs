@@ -23,6 +23,9 @@ mod crashes;
 mod database;
 mod fill_files;
 mod layout;
+#[cfg(test)]
+mod learning;
+mod learnt;
 mod note;
 mod pages;
 mod partial;
@@ -144,6 +147,13 @@ impl DiskStore {
         let is_right = room.index.size(digest).is_none_or(|known| known == size);
         let id = is_right.then(|| room.index.read(digest)).flatten()?;
         Some(Lease::of(&self.space.room, id))
+    }
+
+    /// Writes down what was learnt, for those who read the tables next. Where that fails they see less.
+    fn settled(&self) {
+        if let Err(error) = self.write_down() {
+            tracing::warn!(%error, "what was learnt is not written down yet");
+        }
     }
 
     /// Reads from the catalog what must be known at once: the pins and the sums.
@@ -275,12 +285,21 @@ impl Catalog for DiskStore {
         self.catalog.unlink(links)
     }
 
+    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
+        self.catalog.learn(links, record);
+    }
+
+    fn write_down(&self) -> Result<(), StoreError> {
+        self.space.with_room(0, || self.catalog.write_down())
+    }
+
     fn tags(
         &self,
         origin: &Origin,
         after: Option<&Tag>,
         limit: usize,
     ) -> Result<Vec<Tag>, StoreError> {
+        self.settled();
         self.catalog.tags(origin, after, limit)
     }
 
@@ -290,6 +309,7 @@ impl Catalog for DiskStore {
         after: Option<&Repository>,
         limit: usize,
     ) -> Result<Vec<Repository>, StoreError> {
+        self.settled();
         self.catalog.repositories(upstream, after, limit)
     }
 

@@ -177,6 +177,19 @@ impl<S: Store> Catalog for Faulty<S> {
         self.inner.link(links)
     }
 
+    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
+        let record = record.filter(|_| self.count.fault != Fault::LosesRecords);
+        // What cannot be written is not known either: the worst that a store may do.
+        if self.count.write("write").is_ok() {
+            self.inner.learn(links, record);
+        }
+    }
+
+    fn write_down(&self) -> Result<(), StoreError> {
+        self.count.write("write")?;
+        self.inner.write_down()
+    }
+
     fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
         self.count.write("write")?;
         if self.count.fault == Fault::LinksForEver {

@@ -220,6 +220,16 @@ impl Catalog for MemoryStore {
         Ok(())
     }
 
+    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
+        self.links.lock().extend(links.iter().cloned());
+        let record = record.map(|(key, record)| (key.clone(), record.clone()));
+        self.records.lock().extend(record);
+    }
+
+    fn write_down(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
         let mut known = self.links.lock();
         for link in links {

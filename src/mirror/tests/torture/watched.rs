@@ -129,6 +129,15 @@ impl Catalog for Watched {
         self.disk.link(links)
     }
 
+    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
+        self.disk.learn(links, record);
+    }
+
+    fn write_down(&self) -> Result<(), StoreError> {
+        self.life.step()?;
+        self.disk.write_down()
+    }
+
     fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
         self.life.step()?;
         self.disk.unlink(links)
