@@ -43,10 +43,17 @@ pub(crate) fn summary(machine: &Machine, results: &Results) -> String {
     }
     let _ = writeln!(text, "\n|---|{}", "--:|".repeat(others.len()));
     for figure in results.figures() {
+        let means = others
+            .iter()
+            .map(|other| mean(&ratios(results, figure, other)));
+        let means: Vec<_> = means.collect();
+        // Where all have nought there is no ratio.
+        if means.iter().all(Option::is_none) {
+            continue;
+        }
         let better = figure.better();
         let _ = write!(text, "| {}: {} ({better}) |", figure.case, figure.name);
-        for other in &others {
-            let mean = mean(&ratios(results, figure, other));
+        for mean in means {
             let _ = write!(text, " {} |", mean.map_or("–".to_owned(), times));
         }
         text.push('\n');
