@@ -114,7 +114,7 @@ impl Mirror {
             && resolved.outcome != Outcome::Miss
         {
             // The record has outlived what it names: upstream moved the tag and dropped the old manifest.
-            self.forget_tag(&right.origin, tag, accepts).await;
+            self.forget_tag(&right.origin, tag, accepts);
             resolved = self.resolve(right, tag, accepts).await?;
             found = self.named_by(right, &resolved).await;
         }
@@ -185,7 +185,7 @@ impl Mirror {
     }
 
     /// Forgets what a tag means to clients that take `accepts`.
-    async fn forget_tag(&self, origin: &Origin, tag: &Tag, accepts: Accepts) {
+    fn forget_tag(&self, origin: &Origin, tag: &Tag, accepts: Accepts) {
         for accepts in [Accepts::MODERN, accepts] {
             let (origin, tag) = (origin.clone(), tag.clone());
             let key = RecordKey {
@@ -193,7 +193,7 @@ impl Mirror {
                 tag,
                 accepts,
             };
-            self.forget(&key).await;
+            self.forget(&key);
         }
     }
 
@@ -254,7 +254,7 @@ impl Mirror {
             Ok(answer) => answer,
             Err(wrong) => {
                 let value = self.signed_in_place(right, link, wrong).await?;
-                self.scribe.learn(std::slice::from_ref(link), None);
+                self.scribe.shown([link.clone()]);
                 self.manifests.insert(link.clone(), value.clone());
                 return Ok(Answer::new(value, Outcome::Bypass(SCHEMA1)));
             }
@@ -271,7 +271,7 @@ impl Mirror {
             read => (read?, answer.outcome),
         };
         let (value, references) = read;
-        self.scribe.learn(&references, None);
+        self.scribe.shown(references);
         self.manifests.insert(link.clone(), value.clone());
         Ok(Answer::new(value, outcome))
     }

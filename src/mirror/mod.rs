@@ -81,7 +81,7 @@ use self::question::Resolved;
 use self::scribe::Scribe;
 use self::unasked::Unasked;
 use crate::oci::{Digest, RepositoryRules};
-use crate::store::{Link, Origin, RecordKey, Role, Store, StoreError};
+use crate::store::{Fact, Link, Origin, RecordKey, Role, Store, StoreError};
 use crate::upstream::Registry;
 
 pub use access::{AccessPolicy, Asker, ClientCredential};
@@ -198,7 +198,7 @@ pub struct Mirror {
     upstreams: HashMap<Arc<str>, Way>,
     store: Arc<dyn Store>,
     /// By whom links and records get there.
-    scribe: Scribe,
+    scribe: Arc<Scribe>,
     clock: Arc<dyn Clock>,
     fills: Arc<Fills>,
     unasked: Unasked,
@@ -231,6 +231,8 @@ impl Mirror {
             (name, Way::new(upstream, gauges))
         });
         let upstreams = ways.collect();
+        let scribe = Scribe::new(Arc::clone(&parts.store), &parts.fetch_runtime);
+        let scribe = Arc::new(scribe);
         Arc::new(Self {
             admissions: Flights::new(parts.fetch_runtime.clone()),
             verdicts: Verdicts::new(Arc::clone(&parts.clock), parts.access),
@@ -245,6 +247,7 @@ impl Mirror {
             resolutions: Flights::new(parts.fetch_runtime.clone()),
             fills: Arc::new(Fills::new(
                 Arc::clone(&parts.store),
+                Arc::clone(&scribe),
                 parts.fetch_runtime.clone(),
                 parts.fills,
                 parts.metrics,
@@ -254,7 +257,7 @@ impl Mirror {
                 .weigher(|_, manifest: &HeldManifest| manifest.weight())
                 .build(),
             upstreams,
-            scribe: Scribe::new(Arc::clone(&parts.store), &parts.fetch_runtime),
+            scribe,
             store: parts.store,
             absent: Absent::new(Arc::clone(&parts.clock)),
             clock: parts.clock,
@@ -301,14 +304,9 @@ impl Mirror {
     }
 
     /// Forgets a link: upstream says that the repository has it no longer.
-    async fn unlink(&self, link: &Link) {
-        if !self.linked(link) {
-            return;
-        }
-        let (store, link) = (Arc::clone(&self.store), link.clone());
-        let forgotten = tokio::task::spawn_blocking(move || store.unlink(&[link])).await;
-        if let Ok(Err(error)) = forgotten {
-            tracing::warn!(%error, "a link not forgotten");
+    fn unlink(&self, link: &Link) {
+        if self.linked(link) {
+            self.scribe.learn(&[Fact::Link(link.clone(), false)]);
         }
     }
 }

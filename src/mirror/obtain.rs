@@ -184,7 +184,7 @@ impl Mirror {
                 let error = error.into();
                 if is_missing(&error) {
                     // What others bring of it later is not to be given out here on the word of before.
-                    self.unlink(link).await;
+                    self.unlink(link);
                 }
                 Err(error)
             }
@@ -221,7 +221,7 @@ impl Mirror {
             let registry = Arc::clone(&right.registry);
             async move {
                 let size = head(&*registry, &link).await?.unwrap_or_default();
-                mirror.scribe.learn(&[link], None);
+                mirror.scribe.shown([link]);
                 Ok(size)
             }
         };

@@ -9,7 +9,7 @@ use super::fills::Feed;
 use super::freshness::Freshness;
 use super::{Answer, ManifestSummary, Mirror, MirrorError, Outcome};
 use crate::oci::{Digest, Manifest, Reference};
-use crate::store::{Record, RecordKey, Role};
+use crate::store::{Fact, Record, RecordKey, Role};
 use crate::upstream::{ErrorKind, ManifestHead};
 
 pub(super) type Resolved = Answer<Record>;
@@ -43,7 +43,7 @@ impl Mirror {
                 let error = error.into();
                 if is_missing {
                     self.absent.note(Missing::of(key, right.who), &error);
-                    self.gone(right, key).await;
+                    self.gone(right, key);
                 }
                 return Err(error);
             }
@@ -119,7 +119,7 @@ impl Mirror {
         }
         let link = right.link(&digest, Role::Manifest);
         // Upstream has just shown it.
-        self.scribe.learn(std::slice::from_ref(&link), None);
+        self.scribe.shown([link.clone()]);
         let brought = self
             .bring_manifest(right, &link, Feed::Held(body.bytes))
             .await?;
@@ -138,15 +138,16 @@ impl Mirror {
     /// The tag is that from now on, and its repository has shown it.
     pub(super) fn keep(&self, key: &RecordKey, record: &Record) {
         let link = super::link(&key.origin, &record.digest, Role::Manifest);
-        self.scribe.learn(&[link], Some((key, record)));
+        let record = Fact::Record(key.clone(), Some(record.clone()));
+        self.scribe.learn(&[Fact::Link(link, true), record]);
     }
 
     /// Upstream says that there is no such tag. To the mirror that is the end of the record. To a client it may be the
     /// end of that one's right only, which registries like to hide: then nothing is taken from the others, and the
     /// client has to show its right anew.
-    async fn gone(&self, right: &Right, key: &RecordKey) {
+    fn gone(&self, right: &Right, key: &RecordKey) {
         match right.who {
-            None => self.forget(key).await,
+            None => self.forget(key),
             Some(who) => {
                 let origin = key.origin.clone();
                 self.verdicts.forget(&VerdictKey { origin, who });
@@ -154,15 +155,10 @@ impl Mirror {
         }
     }
 
-    /// Forgets the record, if there is one. Where there is none nobody waits for the disk: most 404s are about what never was.
-    pub(super) async fn forget(&self, key: &RecordKey) {
-        if matches!(self.store.record(key), Ok(None)) {
-            return;
-        }
-        let (store, key) = (Arc::clone(&self.store), key.clone());
-        let forgotten = tokio::task::spawn_blocking(move || store.forget_record(&key));
-        if let Ok(Err(error)) = forgotten.await {
-            tracing::warn!(%error, "record not forgotten");
+    /// Forgets the record, if there is one: most 404s are about what never was.
+    pub(super) fn forget(&self, key: &RecordKey) {
+        if !matches!(self.store.record(key), Ok(None)) {
+            self.scribe.learn(&[Fact::Record(key.clone(), None)]);
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::access::{Asker, Proof, Right};
 use super::fills::Feed;
 use super::resolve::is_missing;
-use super::{Answer, Mirror, MirrorError, Patience};
+use super::{Answer, Mirror, MirrorError, Outcome, Patience};
 use crate::oci::{Accepts, Digest, Reference, Referrers, Tag, fallback_tag};
 use crate::store::{Origin, Record, RecordKey, Role};
 use crate::upstream::{ErrorKind, ListBody, Listing};
@@ -53,7 +53,8 @@ impl Mirror {
         Ok(answer)
     }
 
-    /// The digests of all that refers to `digest`, from all pages; none when upstream knows of none.
+    /// The digests of all that refers to `digest`, from all pages; none when upstream knows of none. Stale as soon as one
+    /// of the pages is.
     ///
     /// What upstream lists is kept as well as the index that clients would keep under the fallback tag, so that it is
     /// known without upstream, too. That record never answers while upstream can be asked.
@@ -61,8 +62,9 @@ impl Mirror {
         self: &Arc<Self>,
         right: &Right,
         digest: &Digest,
-    ) -> Result<Vec<Digest>, MirrorError> {
+    ) -> Result<Answer<Vec<Digest>>, MirrorError> {
         let (mut listed, mut query) = (Vec::new(), None);
+        let mut outcome = Outcome::Hit;
         for _ in 0..MOST_PAGES {
             let page = match self
                 .referrers(
@@ -75,11 +77,15 @@ impl Mirror {
                 )
                 .await
             {
-                Err(error) if is_missing(&error) => return Ok(Vec::new()),
+                Err(error) if is_missing(&error) => return Ok(Answer::new(Vec::new(), outcome)),
                 // Offline, what is known is what was kept.
-                Err(error) if is_offline(&error) => return Ok(Vec::new()),
-                page => page?.value,
+                Err(error) if is_offline(&error) => return Ok(Answer::new(Vec::new(), outcome)),
+                page => page?,
             };
+            if !matches!(outcome, Outcome::Stale(_)) {
+                outcome = page.outcome;
+            }
+            let page = page.value;
             let read = Referrers::read(&page.bytes);
             listed.extend(read.map(Referrers::into_descriptors).unwrap_or_default());
             query = page.next;
@@ -94,7 +100,7 @@ impl Mirror {
         if let Some(tag) = fallback_tag(digest).filter(|_| !listed.is_empty()) {
             self.keep_listed(right, tag, listed).await?;
         }
-        Ok(digests)
+        Ok(Answer::new(digests, outcome))
     }
 
     /// Keeps a list of referrers under the fallback tag, unless there is one.
@@ -115,7 +121,7 @@ impl Mirror {
         }
         let bytes = Bytes::from(Referrers::of(listed).to_bytes());
         let link = right.link(&Digest::sha256_of(&bytes), Role::Manifest);
-        self.scribe.learn(std::slice::from_ref(&link), None);
+        self.scribe.shown([link.clone()]);
         let held = self
             .bring_manifest(right, &link, Feed::Held(bytes))
             .await?

@@ -3,45 +3,98 @@
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::spawn_blocking;
+use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
 
-use crate::store::{Link, Record, RecordKey, Store};
+use crate::store::{Fact, Link, Store, StoreError, StoreErrorKind};
 
 /// One for a store: however many learn, one thread at most waits for the disk, and writes for all of them. Its task ends
 /// with it.
 pub(super) struct Scribe {
     store: Arc<dyn Store>,
-    /// Holds one word: who finds it there is served by the turn that has not begun.
-    call: Sender<()>,
+    /// How many times somebody has learnt something.
+    asked: watch::Sender<u64>,
+    turns: watch::Receiver<Turn>,
+}
+
+/// One time that everything was written down, or was tried to be.
+#[derive(Clone, Default)]
+struct Turn {
+    /// What `asked` said when it began.
+    asked: u64,
+    trouble: Option<StoreError>,
 }
 
 impl Scribe {
     pub(super) fn new(store: Arc<dyn Store>, runtime: &Handle) -> Self {
-        let (call, calls) = channel(1);
-        runtime.spawn(write(Arc::downgrade(&store), calls));
-        Self { store, call }
+        let (asked, asks) = watch::channel(0);
+        let (told, turns) = watch::channel(Turn::default());
+        runtime.spawn(write(Arc::downgrade(&store), asks, told));
+        Self {
+            store,
+            asked,
+            turns,
+        }
     }
 
-    /// Knows these links, and what a tag is, from now on. A catalog that cannot be written costs a later question.
-    pub(super) fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
-        self.store.learn(links, record);
-        // When it is full, or nobody listens any more: the last note of a process that ends takes this along.
-        let _ = self.call.try_send(());
+    /// Knows this from now on. A catalog that cannot be written costs a later question.
+    pub(super) fn learn(&self, facts: &[Fact]) {
+        self.store.learn(facts);
+        self.asked.send_modify(|asked| *asked += 1);
+    }
+
+    /// Knows from now on that the repositories of these links have shown what they name.
+    pub(super) fn shown(&self, links: impl IntoIterator<Item = Link>) {
+        let links = links.into_iter().map(|link| Fact::Link(link, true));
+        self.learn(&links.collect::<Vec<_>>());
+    }
+
+    /// Waits until all that was learnt before is written down, or could not be. The wait is for the disk only; the caller
+    /// bounds it.
+    pub(super) async fn written(&self) -> Result<(), StoreError> {
+        let mut until = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            until = *asked;
+        });
+        let mut turns = self.turns.clone();
+        match turns.wait_for(|turn| turn.asked >= until).await {
+            Ok(turn) => turn.trouble.clone().map_or(Ok(()), Err),
+            Err(_) => Err(broken("the process is ending")),
+        }
     }
 }
 
 /// Does not keep the store: whoever waits for its end waits for one turn at most.
-async fn write(store: Weak<dyn Store>, mut calls: Receiver<()>) {
-    while calls.recv().await.is_some() {
+async fn write(store: Weak<dyn Store>, mut asks: watch::Receiver<u64>, told: watch::Sender<Turn>) {
+    while asks.changed().await.is_ok() {
+        let asked = *asks.borrow_and_update();
         let Some(store) = store.upgrade() else { return };
-        let _ = spawn_blocking(move || write_down(&*store)).await;
+        let written = spawn_blocking(move || store.write_down()).await;
+        let trouble = match written {
+            Ok(written) => written.err(),
+            // The process is ending.
+            Err(error) if error.is_cancelled() => return,
+            Err(error) => Some(panicked(&error)),
+        };
+        told.send_modify(|turn| {
+            // Once for as long as it lasts: it is tried with everything that is learnt.
+            match (&turn.trouble, &trouble) {
+                (None, Some(error)) => {
+                    tracing::warn!(%error, "what was learnt is not written down yet");
+                }
+                (Some(_), None) => tracing::info!("what was learnt is written down again"),
+                _ => {}
+            }
+            *turn = Turn { asked, trouble };
+        });
     }
 }
 
-/// Where that fails it is tried again with the next.
-pub(super) fn write_down(store: &dyn Store) {
-    if let Err(error) = store.write_down() {
-        tracing::warn!(%error, "what was learnt is not written down yet");
-    }
+fn panicked(error: &JoinError) -> StoreError {
+    broken(&error.to_string())
+}
+
+fn broken(reason: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Io, "write", "the catalog", reason)
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Mirror;
-use super::scribe::write_down;
 use crate::oci::Digest;
 
 /// How often room is made ahead of those who need it.
@@ -42,12 +41,12 @@ impl Mirror {
     pub async fn uses_noted(&self) {
         let store = Arc::clone(&self.store);
         let noted = tokio::task::spawn_blocking(move || {
-            write_down(&*store);
-            store.note_uses()
+            let written = store.write_down();
+            written.and(store.note_uses())
         })
         .await;
         if let Ok(Err(error)) = noted {
-            tracing::warn!(%error, "uses not noted");
+            tracing::warn!(%error, "not all that was learnt and used is noted");
         }
     }
 

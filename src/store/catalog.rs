@@ -62,40 +62,52 @@ pub struct Link {
     pub role: Role,
 }
 
+/// What is so from now on, as upstream said, or as an operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// What a tag is; `None` when nothing is known of it any more.
+    Record(RecordKey, Option<Record>),
+    /// Whether a repository shows a digest.
+    Link(Link, bool),
+    /// Whether a repository is shown to those who show no credentials.
+    Public(Origin, bool),
+}
+
 /// Records and links. Losing them costs questions to upstream, never bytes.
+///
+/// Whoever hears of something lets the catalog [learn](Catalog::learn) it and goes on. It is known from then on by all
+/// who ask, and is on disk after the next [`Catalog::write_down`], which somebody who waits for nobody calls. A process
+/// that is killed before forgets it.
 pub trait Catalog: Send + Sync + 'static {
     /// The record under `key`.
     fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
 
-    /// Writes `record` under `key`, durably, in place of any older one.
-    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError>;
-
-    /// Forgets the record under `key`, if there is one: upstream said the tag is gone.
-    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError>;
-
     /// Whether `link` is known.
     fn linked(&self, link: &Link) -> Result<bool, StoreError>;
-
-    /// Remembers all of `links`, durably, in one step.
-    fn link(&self, links: &[Link]) -> Result<(), StoreError>;
-
-    /// Forgets all of `links`, durably, in one step: upstream said that the repository has them no longer, or somebody
-    /// wants to hear it anew. No error for one that is not known.
-    fn unlink(&self, links: &[Link]) -> Result<(), StoreError>;
-
-    /// Knows `links` and the record from now on, without waiting for the disk: they are there after the next
-    /// [`Catalog::write_down`]. A process that is killed before forgets them.
-    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>);
-
-    /// Writes down all that was learnt, by whoever, durably, in one step. Where that fails it stays known, and is tried
-    /// again with the next.
-    fn write_down(&self) -> Result<(), StoreError>;
 
     /// Whether upstream has shown this repository to those who show no credentials.
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError>;
 
-    /// Remembers, durably, whether upstream shows this repository to those who show no credentials.
-    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError>;
+    /// Knows `facts` from now on, in place of what was known before. Never waits for the disk.
+    fn learn(&self, facts: &[Fact]);
+
+    /// Writes down all that was learnt until now, by whoever, durably, in one step. Where that fails it stays known, and
+    /// is tried again with the next.
+    fn write_down(&self) -> Result<(), StoreError>;
+
+    /// Writes `record` under `key`, durably, in place of any older one.
+    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
+        self.learn(&[Fact::Record(key.clone(), Some(record.clone()))]);
+        self.write_down()
+    }
+
+    /// Remembers all of `links`, durably, in one step.
+    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
+        let facts = links.iter().map(|link| Fact::Link(link.clone(), true));
+        self.learn(&facts.collect::<Vec<_>>());
+        self.write_down()
+    }
+
     /// The tags of `origin` that have a record, sorted, at most `limit` of those after `after`.
     fn tags(
         &self,

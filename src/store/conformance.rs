@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Content, Limits, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError,
+    Content, Fact, Limits, Link, Origin, Record, RecordKey, Role, Source, Store, StoreError,
     StoreErrorKind,
 };
 use crate::oci::{Accepts, Digest, MediaType, Verified, Verifier};
@@ -58,6 +58,10 @@ const CASES: &[Case] = &[
     (
         "what_is_learnt_is_known_at_once",
         learnt::what_is_learnt_is_known_at_once,
+    ),
+    (
+        "what_is_learnt_is_listed_in_its_place",
+        learnt::what_is_learnt_is_listed_in_its_place,
     ),
 ];
 
@@ -300,7 +304,9 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
         "the record was not replaced",
     )?;
     store.put_record(&others[0], &record("theirs"))?;
-    store.forget_record(&ours)?;
+    // Of what is not there any more, too.
+    let gone = Fact::Record(ours.clone(), None);
+    store.learn(&[gone.clone(), gone]);
     ensure(
         store.record(&ours)?.is_none(),
         "the record was not forgotten",
@@ -309,7 +315,6 @@ fn records_are_kept(store: &dyn Store) -> Outcome {
         store.record(&others[0])? == Some(record("theirs")),
         "another record was lost",
     )?;
-    store.forget_record(&ours)?;
     Ok(())
 }
 
@@ -319,13 +324,13 @@ fn what_is_public_is_kept(store: &dyn Store) -> Outcome {
         origin("ghcr.io", "o/shown/more")?,
     );
     ensure(!store.is_public(&ours)?, "public from the start")?;
-    store.set_public(&ours, true)?;
+    store.learn(&[Fact::Public(ours.clone(), true)]);
     ensure(store.is_public(&ours)?, "not kept")?;
     ensure(
         !store.is_public(&other)?,
         "another repository is public with it",
     )?;
-    store.set_public(&ours, false)?;
+    store.learn(&[Fact::Public(ours.clone(), false)]);
     ensure(!store.is_public(&ours)?, "public for ever")
 }
 
@@ -342,8 +347,8 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
         link("docker.io", "library/alpine", "a")?,
         link("docker.io", "library/alpine", "b")?,
     ];
-    store.link(&ours)?;
-    store.link(&ours[..1])?;
+    // One of them twice.
+    store.link(&[&ours[..], &ours[..1]].concat())?;
     for known in &ours {
         ensure(store.linked(known)?, "a link was not kept")?;
     }
@@ -358,8 +363,8 @@ fn links_are_kept_apart(store: &dyn Store) -> Outcome {
     ] {
         ensure(!store.linked(&other)?, "a link that nobody made")?;
     }
-    store.unlink(&ours[..1])?;
-    store.unlink(&ours[..1])?;
+    let gone = Fact::Link(ours[0].clone(), false);
+    store.learn(&[gone.clone(), gone]);
     ensure(!store.linked(&ours[0])?, "a link for ever")?;
     ensure(store.linked(&ours[1])?, "another link went with it")?;
     store.link(&ours[..1])?;

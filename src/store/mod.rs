@@ -33,7 +33,7 @@ mod verdict;
 
 use crate::oci::Digest;
 
-pub use catalog::{Catalog, Link, Origin, Record, RecordKey, Role};
+pub use catalog::{Catalog, Fact, Link, Origin, Record, RecordKey, Role};
 pub use content::{Content, Source};
 #[doc(hidden)]
 pub use disk::reads_as_note;

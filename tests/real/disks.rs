@@ -216,3 +216,61 @@ async fn nobody_waits_for_a_disk_that_syncs_nothing() {
     mirror.start().await;
     image.is_pulled_by(&skopeo).await;
 }
+
+/// Nor to hear a no, nor to be known as one to whom upstream shows a repository.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_disk_that_syncs_nothing_to_hear_a_no_or_to_be_admitted() {
+    const TAG: &str = "/v2/library/large/manifests/one";
+    let upstream = Upstream::start(Access::Open).await;
+    Image::pushed(&upstream, &[10]).await;
+    let disks = [SlowDisk::new().await, SlowDisk::new().await];
+    let plain = disks[0].under(Plan::of(&upstream.tap).tags_for("0s"));
+    let plain = plain.start().await;
+    assert_eq!(plain.get(TAG).await.status(), 200);
+    plain.rests(PATIENCE).await;
+    let guarding = Plan::of(&upstream.tap).serving_clients("mirror");
+    let guarding = disks[1].under(guarding).start().await;
+    disks.iter().for_each(SlowDisk::hold);
+
+    let admitted = guarding.get(TAG).await;
+    assert_eq!(admitted.status(), 200, "{}", admitted.text());
+    upstream.tap.on(TAG).answer(404);
+    let gone = plain.get(TAG).await;
+    assert_eq!(gone.status(), 404, "{}", gone.text());
+    disks.iter().for_each(SlowDisk::release);
+}
+
+/// Invariant 9, and 8: a no is an answer, and no outage makes it undone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_upstream_has_no_more_is_gone_on_a_disk_that_takes_nothing() {
+    const TAG: &str = "/v2/library/large/manifests/one";
+    let upstream = Upstream::start(Access::Open).await;
+    Image::pushed(&upstream, &[10]).await;
+    let disk = BreakableDisk::new().await;
+    let plan = Plan::of(&upstream.tap).tags_for("0s");
+    let plan = disk.under(plan.of_tags("negative_ttl = \"0s\""));
+    let mut mirror = plan.start().await;
+    assert_eq!(mirror.get(TAG).await.status(), 200);
+    mirror.rests(PATIENCE).await;
+    // What is known must be read from the disk.
+    mirror.stop();
+    mirror.start().await;
+    upstream.tap.on("/v2/").answer(503);
+    let stale = mirror.get(TAG).await;
+    assert_eq!(stale.status(), 200, "{}", stale.text());
+
+    upstream.tap.heal();
+    disk.break_down();
+    upstream.tap.on(TAG).answer(404);
+    assert_eq!(mirror.get(TAG).await.status(), 404);
+    upstream.tap.heal();
+    upstream.tap.on("/v2/").answer(503);
+    let out = mirror.get(TAG).await;
+    assert!(out.status() >= 500, "{}: {}", out.status(), out.text());
+    disk.recover();
+    // The last that it does is to write it down.
+    mirror.stop();
+    mirror.start().await;
+    let out = mirror.get(TAG).await;
+    assert!(out.status() >= 500, "{}: {}", out.status(), out.text());
+}

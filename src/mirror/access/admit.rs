@@ -8,7 +8,7 @@ use super::{Asker, Right, VerdictKey};
 use crate::mirror::fills::head;
 use crate::mirror::{Mirror, MirrorError, Patience};
 use crate::oci::{Accepts, Digest, Reference};
-use crate::store::{Link, Origin, Role};
+use crate::store::{Fact, Link, Origin, Role};
 use crate::upstream::{ErrorKind, Listing, Phase, Registry, UpstreamError};
 
 /// A real question whose answer shows that a client has the repository: the one that it came for.
@@ -117,7 +117,7 @@ impl Mirror {
         let error = match shown.unwrap_or_else(|_| Err(silence(&right.origin))) {
             Ok(()) => {
                 if nobody {
-                    self.note_public(&right.origin, true).await;
+                    self.note_public(&right.origin, true);
                 }
                 self.verdicts.allow(key, expires_at);
                 return Ok(());
@@ -140,7 +140,7 @@ impl Mirror {
             (Some(ErrorKind::NotFound { .. }), Proof::Listing(_))
         );
         if nobody && (is_refused || is_hidden) {
-            self.note_public(&right.origin, false).await;
+            self.note_public(&right.origin, false);
         }
         if is_refused {
             self.verdicts.refuse(key, error.clone());
@@ -156,14 +156,9 @@ impl Mirror {
         })
     }
 
-    async fn note_public(&self, origin: &Origin, public: bool) {
-        if self.is_public(origin) == public {
-            return;
-        }
-        let (store, origin) = (Arc::clone(&self.store), origin.clone());
-        let noted = tokio::task::spawn_blocking(move || store.set_public(&origin, public));
-        if let Ok(Err(error)) = noted.await {
-            tracing::warn!(%error, "not noted what upstream shows to everybody");
+    fn note_public(&self, origin: &Origin, public: bool) {
+        if self.is_public(origin) != public {
+            self.scribe.learn(&[Fact::Public(origin.clone(), public)]);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::work::{Durable, Work};
 use crate::mirror::access::Fingerprint;
 use crate::mirror::metrics::FillEnd;
 use crate::oci::{Accepts, RangeSpec, Reference, Verified, Verifier};
-use crate::store::{Begun, Link, Origin, Role, StoreError};
+use crate::store::{Begun, Link, Origin, Role};
 use crate::upstream::{BlobBody, ErrorKind, Phase as Wait, Registry, UpstreamError};
 
 /// Where a fill's bytes come from.
@@ -251,18 +251,15 @@ fn close(fill: &Arc<Fill>, hash: Verifier) {
     }
 }
 
-/// Commits, and remembers the link. Readers already have the bytes and do not wait for the disk.
+/// Commits, and knows the link. Readers already have the bytes and do not wait for the disk.
 async fn keep(fill: &Arc<Fill>, verified: Verified) {
     let fetcher = fill.fetcher();
-    let (store, link) = (Arc::clone(&fetcher.fills.store), fetcher.link.clone());
     let Some(work) = fill.work() else { return };
-    let committed = tokio::task::spawn_blocking(move || -> Result<(), StoreError> {
-        work.commit(&verified)?;
-        store.link(&[link])
-    });
+    let committed = tokio::task::spawn_blocking(move || work.commit(&verified));
     let digest = fill.digest();
     match committed.await {
-        Ok(Ok(())) => {}
+        // Who finds the content finds the link.
+        Ok(Ok(())) => fetcher.fills.scribe.shown([fetcher.link.clone()]),
         // The clients have right bytes; only the next one pays.
         Ok(Err(error)) => tracing::error!(%digest, %error, "content not kept"),
         // The process is ending: as if it had been killed a moment before.

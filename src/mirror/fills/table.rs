@@ -18,6 +18,7 @@ use super::seat::Seat;
 use super::state::{Ending, Phase};
 use super::work::Durable;
 use crate::mirror::metrics::{FillEnd, MirrorMetrics};
+use crate::mirror::scribe::Scribe;
 use crate::oci::Digest;
 use crate::store::{Content, Link, Store, StoreError, Unfinished};
 
@@ -37,6 +38,7 @@ pub(in crate::mirror) enum Entered {
 pub(in crate::mirror) struct Fills {
     table: Mutex<HashMap<Digest, Arc<Fill>>>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) scribe: Arc<Scribe>,
     pub(super) runtime: Handle,
     pub(super) policy: FillPolicy,
     pub(super) metrics: MirrorMetrics,
@@ -48,6 +50,7 @@ pub(in crate::mirror) struct Fills {
 impl Fills {
     pub(in crate::mirror) fn new(
         store: Arc<dyn Store>,
+        scribe: Arc<Scribe>,
         runtime: Handle,
         policy: FillPolicy,
         metrics: MirrorMetrics,
@@ -55,6 +58,7 @@ impl Fills {
         Self {
             table: Mutex::default(),
             store,
+            scribe,
             runtime,
             policy,
             metrics,

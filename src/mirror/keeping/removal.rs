@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Collected, Garbage, KeepingError, Purged, key};
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, link};
 use crate::oci::{Accepts, Digest, Manifest, Reference};
 use crate::store::{
-    Amount, Link, Origin, Reason, RecordKey, Role, StoreError, StoreErrorKind, Why,
+    Amount, Fact, Origin, Reason, RecordKey, Role, StoreError, StoreErrorKind, Why,
 };
 
 /// The most bytes of a manifest that is looked into.
@@ -47,22 +47,22 @@ impl Mirror {
             }
         };
         let digest = self.record_kept(origin, tag)?.digest;
-        let mut records = 0;
+        let mut records = Vec::new();
         for bits in 0..=u8::MAX {
             let key = RecordKey {
                 accepts: Accepts::from_bits(bits),
                 ..key(origin, tag)
             };
             if self.store.record(&key)?.is_some() {
-                self.store.forget_record(&key)?;
-                records += 1;
+                records.push(Fact::Record(key, None));
             }
         }
+        self.store.learn(&records);
         let alone = self.alone(&digest)?;
         let gone = self.remove(&alone, Reason::Removed)?;
         self.unlink_all(origin, &alone)?;
         Ok(Purged {
-            records,
+            records: records.len() as u64,
             contents: gone.count,
             bytes: gone.bytes,
         })
@@ -90,13 +90,12 @@ impl Mirror {
     /// upstream has said that this one has it.
     fn unlink_all(&self, origin: &Origin, digests: &[Digest]) -> Result<(), KeepingError> {
         let links = digests.iter().flat_map(|digest| {
-            [Role::Manifest, Role::Blob].map(|role| Link {
-                origin: origin.clone(),
-                digest: digest.clone(),
-                role,
-            })
+            let links = [Role::Manifest, Role::Blob].map(|role| link(origin, digest, role));
+            links.map(|link| Fact::Link(link, false))
         });
-        Ok(self.store.unlink(&links.collect::<Vec<_>>())?)
+        self.store.learn(&links.collect::<Vec<_>>());
+        // Who is told that it is gone is not told of it again after a restart.
+        Ok(self.store.write_down()?)
     }
 
     /// What `digest` reaches and nothing else keeps, now that no record names it.

@@ -154,6 +154,8 @@ impl House {
             bound.holds();
             tokio::task::yield_now().await;
         }
+        // Nor is anything written down any more. Where it could not be, it is known all the same.
+        let _ = self.mirror.scribe.written().await;
     }
 
     /// Waits until no question about a tag is under way, whoever waits for it.

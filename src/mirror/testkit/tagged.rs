@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::not_found;
 use crate::oci::{Accepts, Digest, Manifest, Reference};
-use crate::upstream::{ListBody, Listing, ManifestHead, UpstreamError};
+use crate::upstream::{ErrorKind, ListBody, Listing, ManifestHead, UpstreamError};
 
 /// What is served under references and as listings.
 #[derive(Default)]
@@ -24,6 +24,7 @@ pub(crate) struct Tagged {
     /// Questions about tags wait here.
     gate: Mutex<Option<Arc<Semaphore>>>,
     listings: Mutex<HashMap<Listing, ListBody>>,
+    no_lists: Mutex<Option<ErrorKind>>,
 }
 
 impl Tagged {
@@ -92,6 +93,11 @@ impl Tagged {
         self.listings.lock().remove(listing);
     }
 
+    /// Whoever asks for a listing hears of this, and all else goes on.
+    pub(crate) fn lists_break(&self, kind: ErrorKind) {
+        *self.no_lists.lock() = Some(kind);
+    }
+
     pub(super) async fn head(
         &self,
         reference: &Reference,
@@ -129,6 +135,9 @@ impl Tagged {
 
     /// Unless the test says otherwise, each repository has the one tag `1`, a next page, and no referrers.
     pub(super) fn list(&self, listing: &Listing) -> Result<ListBody, UpstreamError> {
+        if let Some(kind) = self.no_lists.lock().clone() {
+            return Err(UpstreamError::new(kind, "scripted"));
+        }
         if let Some(body) = self.listings.lock().get(listing) {
             return Ok(body.clone());
         }

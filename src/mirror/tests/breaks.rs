@@ -221,8 +221,7 @@ async fn a_failed_commit_costs_the_next_client_and_not_this_one() {
         (read, house)
     };
     pull(Arc::clone(&clean)).await;
-    // The last two are the commit and the link.
-    let commit = clean.operations() - 1;
+    let commit = clean.last("commit").unwrap();
     let faulty = Arc::new(Faulty::new(MemoryStore::default(), Fault::FailsAt(commit)));
     let ((read, error), house) = pull(faulty).await;
     assert!(read == bytes && error.is_none(), "{error:?}");

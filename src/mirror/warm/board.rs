@@ -193,7 +193,13 @@ impl Board {
 
     /// The job could not do all it was to do beside the images.
     pub(super) fn trouble(&self, reason: String) {
-        self.change(|told| told.report.trouble = Some(reason));
+        self.change(|told| {
+            let trouble = &mut told.report.trouble;
+            *trouble = Some(match trouble.take() {
+                Some(before) => format!("{before}; {reason}"),
+                None => reason,
+            });
+        });
     }
 
     /// The job has ended; what had not by then never will. Gives how.

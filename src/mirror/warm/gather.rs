@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use super::board::RowId;
 use super::platforms::choose;
-use super::run::Run;
+use super::run::{Run, not_asked};
 use crate::mirror::referrers::is_offline;
 use crate::mirror::resolve::is_missing;
-use crate::mirror::{HeldManifest, MirrorError};
+use crate::mirror::{Answer, HeldManifest, MirrorError};
 use crate::oci::{Accepts, Descriptor, Digest, Manifest, ManifestKind, Reference, Tag};
 use crate::store::Origin;
 
@@ -64,12 +64,11 @@ impl Run {
                 }
             }
             if self.order.referrers {
-                match self.referring(row, origin, &held.digest).await {
-                    Ok(found) => left.extend(found),
-                    Err(error) => gathered
-                        .lacking
-                        .push(format!("what refers to {}: {error}", held.digest)),
-                }
+                let (found, trouble) = self.referring(row, origin, &held.digest).await;
+                left.extend(found);
+                let trouble = trouble.into_iter();
+                let trouble = trouble.map(|why| format!("what refers to {}: {why}", held.digest));
+                gathered.lacking.extend(trouble);
             }
         }
         gathered
@@ -96,37 +95,55 @@ impl Run {
         for child in chosen.children {
             let reference = Reference::Digest(child.digest.clone());
             match self.manifest(row, origin, &reference).await {
-                Ok(manifest) => found.push(manifest),
+                Ok(answer) => found.push(answer.value),
                 Err(error) => gathered.lacking.push(format!("{}: {error}", child.digest)),
             }
         }
         found
     }
 
-    /// What refers to `digest`: its referrers, and what cosign keeps under tags made of it.
+    /// What refers to `digest`: its referrers, and what cosign keeps under tags made of it; and why there may be more.
     async fn referring(
         &self,
         row: RowId,
         origin: &Origin,
         digest: &Digest,
-    ) -> Result<Vec<HeldManifest>, MirrorError> {
-        let mut found = Vec::new();
-        for referrer in self
-            .mirror
-            .referrers_kept(&self.right(origin)?, digest)
-            .await?
-        {
-            let reference = Reference::Digest(referrer);
-            found.push(self.manifest(row, origin, &reference).await?);
+    ) -> (Vec<HeldManifest>, Vec<String>) {
+        let (mut found, mut trouble) = (Vec::new(), Vec::new());
+        let mut references: Vec<_> = cosign_tags(digest)
+            .into_iter()
+            .map(Reference::Tag)
+            .collect();
+        match self.listed(origin, digest).await {
+            Ok(listed) => {
+                trouble.extend(not_asked(listed.outcome));
+                references.extend(listed.value.into_iter().map(Reference::Digest));
+            }
+            Err(error) => trouble.push(error.to_string()),
         }
-        for tag in cosign_tags(digest) {
-            match self.manifest(row, origin, &Reference::Tag(tag)).await {
-                Ok(manifest) => found.push(manifest),
-                Err(error) if is_missing(&error) || is_offline(&error) => {}
-                Err(error) => return Err(error),
+        for reference in references {
+            match self.manifest(row, origin, &reference).await {
+                Ok(answer) => {
+                    trouble.extend(not_asked(answer.outcome));
+                    found.push(answer.value);
+                }
+                // Most images have none.
+                Err(error)
+                    if matches!(reference, Reference::Tag(_))
+                        && (is_missing(&error) || is_offline(&error)) => {}
+                Err(error) => trouble.push(error.to_string()),
             }
         }
-        Ok(found)
+        (found, trouble)
+    }
+
+    async fn listed(
+        &self,
+        origin: &Origin,
+        digest: &Digest,
+    ) -> Result<Answer<Vec<Digest>>, MirrorError> {
+        let right = self.right(origin)?;
+        self.mirror.referrers_kept(&right, digest).await
     }
 
     /// One manifest, which is here afterwards and on the board.
@@ -135,17 +152,17 @@ impl Run {
         row: RowId,
         origin: &Origin,
         reference: &Reference,
-    ) -> Result<HeldManifest, MirrorError> {
+    ) -> Result<Answer<HeldManifest>, MirrorError> {
         let looked_up = self
             .mirror
             .look_up(&self.right(origin)?, reference, Accepts::MODERN)
             .await?;
-        let manifest = looked_up.found.value;
+        let manifest = &looked_up.found.value;
         let size = manifest.bytes.len() as u64;
         self.board.part(row, &manifest.digest, size, size);
         let fetched = if looked_up.brought { size } else { 0 };
         self.board.settled(row, &manifest.digest, fetched);
-        Ok(manifest)
+        Ok(looked_up.found)
     }
 }
 

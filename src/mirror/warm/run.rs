@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
 
 use super::board::{Board, RowId};
 use super::metrics::WarmMetrics;
@@ -28,6 +30,8 @@ const IMAGES_AT_ONCE: usize = 16;
 const BLOBS_AT_ONCE: usize = 16;
 /// Pages of a tag list that are read at most: registries give 100 to 10,000 tags on each.
 const MOST_PAGES: usize = 1000;
+/// How long the disk may take for what was learnt.
+const WRITTEN_WITHIN: Duration = Duration::from_mins(1);
 
 type Shared = Arc<OnceCell<Result<Brought, MirrorError>>>;
 
@@ -71,6 +75,9 @@ impl Run {
             .flat_map(stream::iter)
             .for_each_concurrent(IMAGES_AT_ONCE, |(row, image)| self.image(row, image))
             .await;
+        if let Err(why) = self.written().await {
+            self.board.trouble(why);
+        }
         if let Some(pin) = &self.order.pin
             && let Err(why) = self.pin(pin).await
         {
@@ -120,7 +127,11 @@ impl Run {
                     query,
                 )
                 .await;
-            let page = page.map_err(|error| error.to_string())?.value;
+            let page = page.map_err(|error| error.to_string())?;
+            if let Some(why) = not_asked(page.outcome) {
+                self.board.trouble(format!("the tags of {name}, {why}"));
+            }
+            let page = page.value;
             let list = TagList::read(&origin.repository, &page.bytes);
             let listed = list.map(|(list, _)| list.tags).unwrap_or_default();
             tags.extend(
@@ -184,14 +195,8 @@ impl Run {
         if !gathered.lacking.is_empty() {
             return Ok(Found::Lacking(gathered.lacking.join("; ")));
         }
-        Ok(match looked_up.found.outcome {
-            Outcome::Stale(why) => {
-                let why =
-                    format!("as it was known: upstream was not asked what the tag is now ({why})");
-                Found::Lacking(why)
-            }
-            _ => Found::Whole(None),
-        })
+        let why = not_asked(looked_up.found.outcome);
+        Ok(why.map_or(Found::Whole(None), Found::Lacking))
     }
 
     /// Brings one blob. Gives why it is not here.
@@ -248,6 +253,21 @@ impl Run {
         origin.ok_or_else(|| format!("no upstream named {} is declared", name.registry()))
     }
 
+    /// What the images are is on disk, too: a job that has ended well has nothing to lose.
+    async fn written(&self) -> Result<(), String> {
+        let written = timeout(WRITTEN_WITHIN, self.mirror.scribe.written());
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("what the tags are is not kept: {error}")),
+            Err(_) => {
+                let seconds = WRITTEN_WITHIN.as_secs();
+                Err(format!(
+                    "what the tags are is not kept: the disk has not taken it in {seconds} s"
+                ))
+            }
+        }
+    }
+
     /// Pins what is here. What the name stood for before stays under it unless all is here anew.
     async fn pin(&self, pin: &PinUnder) -> Result<(), String> {
         let found = self.board.found();
@@ -269,6 +289,16 @@ impl Run {
             Err(_) => Err("not pinned: the process is ending".to_owned()),
         }
     }
+}
+
+/// Why an answer is not what upstream would say now; `None` when it is.
+pub(super) fn not_asked(outcome: Outcome) -> Option<String> {
+    let Outcome::Stale(why) = outcome else {
+        return None;
+    };
+    Some(format!(
+        "as it was known: upstream was not asked what it is now ({why})"
+    ))
 }
 
 /// Writes the end of the job on the board, however it ends.

@@ -6,7 +6,7 @@ use super::room::{Case, LATER, is_here, manifest};
 use super::{Outcome, ensure, keep, origin};
 use crate::oci::{Accepts, Digest, MediaType};
 use crate::store::{
-    Explained, Garbage, Limits, Link, Reason, Record, RecordKey, Role, Store, Verdict, Why,
+    Explained, Fact, Garbage, Limits, Link, Reason, Record, RecordKey, Role, Store, Verdict, Why,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -81,7 +81,7 @@ fn garbage(store: &dyn Store) -> Outcome {
     store.pin("kept", std::slice::from_ref(&head))?;
     let found = store.collectable(LATER + 100, 10, Some(100))?;
     ensure(found.len() == 2, "what is pinned is no garbage")?;
-    store.forget_record(&key("a/b", "1")?)?;
+    store.learn(&[Fact::Record(key("a/b", "1")?, None)]);
     let found = store.collectable(LATER + 10, 10, None)?;
     let found: Vec<_> = found.iter().map(|it| &it.digest).collect();
     ensure(

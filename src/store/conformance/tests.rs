@@ -45,10 +45,11 @@ fn a_failure_of_any_operation_fails_the_suite() {
     );
     for nth in 1..=operations {
         let faulty = Faulty::new(MemoryStore::default(), Fault::FailsAt(nth));
-        assert_eq!(
-            failures(&faulty).len(),
-            1,
-            "operation {nth} failed unseen or twice"
+        // What is not learnt may also be told to a later case, when it writes.
+        assert_ne!(
+            failures(&faulty),
+            Vec::<String>::new(),
+            "operation {nth} failed unseen"
         );
     }
 }
@@ -61,6 +62,7 @@ fn a_store_that_lies_fails_the_suite() {
         Fault::KeepsFills,
         Fault::FlipsABit,
         Fault::LosesRecords,
+        Fault::WritesNothingDown,
         Fault::LinksAll,
         Fault::LinksForEver,
     ] {

@@ -10,16 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use redb::{DatabaseError, Error, ReadableDatabase, TableDefinition, TableError};
+use redb::{DatabaseError, Error, TableDefinition};
 
 use super::database::Reopening;
 use super::learnt::Learnt;
+use super::pages::{open, record};
 use crate::oci::Accepts;
 use crate::store::{Link, Origin, Record, RecordKey, Role, StoreError, StoreErrorKind};
 
 pub(super) const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records-v1");
 pub(super) const LINKS: TableDefinition<'_, &str, ()> = TableDefinition::new("links-v1");
-const PUBLIC: TableDefinition<'_, &str, ()> = TableDefinition::new("public-v1");
+pub(super) const PUBLIC: TableDefinition<'_, &str, ()> = TableDefinition::new("public-v1");
 
 /// How many known links are kept in memory, so that a hit asks no table (about 200 bytes each).
 const LINKS_IN_MEMORY: u64 = 100_000;
@@ -29,17 +30,15 @@ const RECORDS_IN_MEMORY: u64 = 20_000;
 
 pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
-    /// What is not in the tables yet.
+    /// What is not in the tables yet, and is believed before them.
     pub(super) learnt: Mutex<Learnt>,
-    /// Links known to be in the table: only positive answers, and none that outlives its row.
+    /// Links that are in the table, unless something else was learnt of them. Changed with `learnt` locked only.
     pub(super) known: Cache<String, ()>,
-    /// Records as they were last written. Filled by writers only: one who reads could be overtaken between the table and
-    /// here.
+    /// Records as they were last written. Filled by who writes only: one who reads could be overtaken between the table
+    /// and here.
     pub(super) fresh: Cache<String, Record>,
-    /// Held by who changes records or links, until memory says so, too: the next one goes by what memory says.
+    /// Held by who writes down what was learnt, until memory says what the tables say.
     pub(super) writing: Mutex<()>,
-    /// How many times links were forgotten: who has read the table before that knows nothing for certain.
-    forgotten: AtomicU64,
     /// How many changes were committed.
     commits: AtomicU64,
 }
@@ -78,131 +77,69 @@ impl DiskCatalog {
             known: Cache::new(LINKS_IN_MEMORY),
             fresh: Cache::new(RECORDS_IN_MEMORY),
             writing: Mutex::default(),
-            forgotten: AtomicU64::new(0),
             commits: AtomicU64::new(0),
         })
     }
 
     pub(super) fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         let key = record_key(key);
-        let learnt = self.learnt.lock().record(&key);
-        if let Some(record) = learnt.or_else(|| self.fresh.get(&key)) {
+        let word = self.learnt.lock().record(&key).cloned();
+        if let Some(word) = word {
+            return Ok(word.said());
+        }
+        if let Some(record) = self.fresh.get(&key) {
             return Ok(Some(record));
         }
-        let found = self.database.run(|database| {
-            let table = match database.begin_read()?.open_table(RECORDS) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
+        self.read(|read| {
+            let Some(table) = open(read, RECORDS)? else {
+                return Ok(None);
             };
-            // A value we cannot read is a record we do not have: upstream will be asked.
-            let value = table.get(key.as_str())?;
-            Ok(value.and_then(|value| serde_json::from_slice(value.value()).ok()))
-        });
-        found.map_err(|error| failed("read", &error))
-    }
-
-    pub(super) fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        self.learn(&[], Some((key, record)));
-        self.write_down()
-    }
-
-    pub(super) fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let key = record_key(key);
-        let _writing = self.writing.lock();
-        self.learnt.lock().forget_record(&key);
-        let forgotten = self.change(|write| {
-            write.open_table(RECORDS)?.remove(key.as_str())?;
-            Ok(())
-        });
-        // Also when that failed: it is the disk's word then.
-        self.fresh.invalidate(&key);
-        forgotten
+            let row = table.get(key.as_str())?;
+            Ok(row.and_then(|row| record(row.value())))
+        })
     }
 
     pub(super) fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         let key = link_key(link);
-        if self.learnt.lock().linked(&key) || self.known.contains_key(&key) {
+        let before = {
+            let learnt = self.learnt.lock();
+            if let Some(word) = learnt.link(&key) {
+                return Ok(word.is_so());
+            }
+            learnt.unlinked()
+        };
+        if self.known.contains_key(&key) {
             return Ok(true);
         }
-        let before = self.forgotten();
-        let found = self.database.run(|database| {
-            let table = match database.begin_read()?.open_table(LINKS) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(table.get(key.as_str())?.is_some())
-        });
-        let found = found.map_err(|error| failed("read", &error))?;
+        let found = self.has(LINKS, &key)?;
         if found {
-            self.know([key], before);
+            let learnt = self.learnt.lock();
+            // The table was read before: it may say something else by now.
+            if learnt.link(&key).is_none() && learnt.unlinked() == before {
+                self.known.insert(key, ());
+            }
         }
         Ok(found)
     }
 
-    pub(super) fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.learn(links, None);
-        self.write_down()
-    }
-
-    pub(super) fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
-        let keys: Vec<String> = links.iter().map(link_key).collect();
-        let _writing = self.writing.lock();
-        self.learnt.lock().unlink(&keys);
-        self.change(|write| {
-            let mut table = write.open_table(LINKS)?;
-            for key in &keys {
-                table.remove(key.as_str())?;
-            }
-            Ok(())
-        })?;
-        // In this order: who read the table before sees the number, or has put its key where it is taken out now.
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        for key in &keys {
-            self.known.invalidate(key);
-        }
-        Ok(())
-    }
-
-    /// How many times links were forgotten so far.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::SeqCst)
-    }
-
-    /// Keeps in memory what the table was seen to hold, unless links were forgotten since `before` was read.
-    pub(super) fn know(&self, keys: impl IntoIterator<Item = String>, before: u64) {
-        for key in keys {
-            self.known.insert(key.clone(), ());
-            if self.forgotten() != before {
-                self.known.invalidate(&key);
-            }
-        }
-    }
-
     pub(super) fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         let key = prefix(origin);
-        let found = self.database.run(|database| {
-            let table = match database.begin_read()?.open_table(PUBLIC) {
-                Ok(table) => table,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            };
-            Ok(table.get(key.as_str())?.is_some())
-        });
-        found.map_err(|error| failed("read", &error))
+        if let Some(word) = self.learnt.lock().public(&key) {
+            return Ok(word.is_so());
+        }
+        self.has(PUBLIC, &key)
     }
 
-    pub(super) fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
-        self.change(|write| {
-            let mut table = write.open_table(PUBLIC)?;
-            let key = prefix(origin);
-            if public {
-                table.insert(key.as_str(), ())?;
-            } else {
-                table.remove(key.as_str())?;
-            }
-            Ok(())
+    fn has(
+        &self,
+        table: TableDefinition<'static, &'static str, ()>,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        self.read(|read| {
+            let Some(table) = open(read, table)? else {
+                return Ok(false);
+            };
+            Ok(table.get(key)?.is_some())
         })
     }
 

@@ -36,6 +36,7 @@ mod scan;
 mod scans;
 mod scrub;
 mod space;
+mod writing;
 
 /// Whether this is the note of a fill: the parser alone, for who tries it on any bytes.
 #[doc(hidden)]
@@ -61,8 +62,8 @@ pub use self::scrub::Scrub;
 use self::space::Space;
 use super::room::{Known, Lease, Left};
 use super::{
-    Begun, Catalog, Content, Contents, Limits, Link, Origin, Record, RecordKey, Source, StoreError,
-    StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Fact, Limits, Link, Origin, Record, RecordKey, Source,
+    StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Repository, Tag};
 
@@ -147,13 +148,6 @@ impl DiskStore {
         let is_right = room.index.size(digest).is_none_or(|known| known == size);
         let id = is_right.then(|| room.index.read(digest)).flatten()?;
         Some(Lease::of(&self.space.room, id))
-    }
-
-    /// Writes down what was learnt, for those who read the tables next. Where that fails they see less.
-    fn settled(&self) {
-        if let Err(error) = self.write_down() {
-            tracing::warn!(%error, "what was learnt is not written down yet");
-        }
     }
 
     /// Reads from the catalog what must be known at once: the pins and the sums.
@@ -264,29 +258,16 @@ impl Catalog for DiskStore {
         self.catalog.record(key)
     }
 
-    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        let write = || self.catalog.put_record(key, record);
-        self.space.with_room(0, write)
-    }
-
-    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.catalog.forget_record(key)
-    }
-
     fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         self.catalog.linked(link)
     }
 
-    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.space.with_room(0, || self.catalog.link(links))
+    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
+        self.catalog.is_public(origin)
     }
 
-    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.catalog.unlink(links)
-    }
-
-    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
-        self.catalog.learn(links, record);
+    fn learn(&self, facts: &[Fact]) {
+        self.catalog.learn(facts);
     }
 
     fn write_down(&self) -> Result<(), StoreError> {
@@ -299,7 +280,6 @@ impl Catalog for DiskStore {
         after: Option<&Tag>,
         limit: usize,
     ) -> Result<Vec<Tag>, StoreError> {
-        self.settled();
         self.catalog.tags(origin, after, limit)
     }
 
@@ -309,15 +289,6 @@ impl Catalog for DiskStore {
         after: Option<&Repository>,
         limit: usize,
     ) -> Result<Vec<Repository>, StoreError> {
-        self.settled();
         self.catalog.repositories(upstream, after, limit)
-    }
-
-    fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
-        self.catalog.is_public(origin)
-    }
-
-    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
-        self.catalog.set_public(origin, public)
     }
 }

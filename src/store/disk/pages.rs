@@ -1,12 +1,14 @@
-//! Reading the catalog in order: tags, repositories, and who speaks of a digest.
+//! Reading the catalog in order: tags, repositories, and who speaks of a digest. What was learnt and is not in the tables
+//! yet is read with them: looked at before they are, for it only ever goes from there to them.
 
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use redb::{Error, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use redb::{Error, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableError};
 use redb::{TableDefinition, Value};
 
 use super::catalog::{DiskCatalog, LINKS, RECORDS, failed, parse_link, parse_record_key, prefix};
+use super::learnt::Words;
 use crate::oci::{Digest, Repository, Tag};
 use crate::store::{Link, Origin, Record, RecordKey, StoreError};
 
@@ -26,18 +28,16 @@ impl DiskCatalog {
             // A tag may have several records, told apart behind another NUL.
             |tag| format!("{prefix}{tag}{BEHIND}"),
         );
+        let learnt = self.learnt.lock().records(&prefix);
         self.read(|read| {
-            let Some(table) = open(read, RECORDS)? else {
-                return Ok(Vec::new());
-            };
+            let table = open(read, RECORDS)?;
             let mut tags: Vec<Tag> = Vec::new();
-            for row in table.range(first.as_str()..)? {
-                let row = row?;
-                let key = row.0.value();
+            for row in rows(table.as_ref(), &learnt, &first, record)? {
+                let (key, _) = row?;
                 if !key.starts_with(&prefix) || tags.len() > limit {
                     break;
                 }
-                if let Some(key) = parse_record_key(key)
+                if let Some(key) = parse_record_key(&key)
                     && tags.last() != Some(&key.tag)
                 {
                     tags.push(key.tag);
@@ -54,18 +54,25 @@ impl DiskCatalog {
         after: Option<&Repository>,
         limit: usize,
     ) -> Result<Vec<Repository>, StoreError> {
+        let ours = format!("{upstream}\0");
+        let (learnt_records, learnt_links) = {
+            let learnt = self.learnt.lock();
+            (learnt.records(&ours), learnt.links(&ours))
+        };
         self.read(|read| {
             let records = open(read, RECORDS)?;
             let links = open(read, LINKS)?;
             let mut found: Vec<Repository> = Vec::new();
             while found.len() < limit {
                 let first = match found.last().or(after) {
-                    Some(last) => format!("{upstream}\0{last}{BEHIND}"),
-                    None => format!("{upstream}\0"),
+                    Some(last) => format!("{ours}{last}{BEHIND}"),
+                    None => ours.clone(),
                 };
+                let records = rows(records.as_ref(), &learnt_records, &first, record)?;
+                let links = rows(links.as_ref(), &learnt_links, &first, Some)?;
                 let next = [
-                    next_repository(records.as_ref(), upstream, &first)?,
-                    next_repository(links.as_ref(), upstream, &first)?,
+                    first_repository(records, &ours)?,
+                    first_repository(links, &ours)?,
                 ];
                 match next.into_iter().flatten().min() {
                     Some(next) => found.push(next),
@@ -105,18 +112,17 @@ impl DiskCatalog {
     /// The links of `digest`, at most `limit`.
     pub(super) fn links_of(&self, digest: &Digest, limit: usize) -> Result<Vec<Link>, StoreError> {
         let ending = format!("\0{digest}");
+        let learnt = self.learnt.lock().links("");
         self.read(|read| {
-            let Some(table) = open(read, LINKS)? else {
-                return Ok(Vec::new());
-            };
+            let table = open(read, LINKS)?;
             let mut found = Vec::new();
-            for row in table.iter()? {
-                let row = row?;
+            for row in rows(table.as_ref(), &learnt, "", Some)? {
+                let (key, ()) = row?;
                 if found.len() >= limit {
                     break;
                 }
-                if row.0.value().ends_with(&ending) {
-                    found.extend(parse_link(row.0.value()));
+                if key.ends_with(&ending) {
+                    found.extend(parse_link(&key));
                 }
             }
             Ok(found)
@@ -126,16 +132,12 @@ impl DiskCatalog {
     /// Gives each record with its key to `take`, until it has enough.
     fn each_record(&self, take: impl FnMut(&str, &Record) -> bool) -> Result<(), StoreError> {
         let take = std::cell::RefCell::new(take);
+        let learnt = self.learnt.lock().records("");
         self.read(|read| {
-            let Some(table) = open(read, RECORDS)? else {
-                return Ok(());
-            };
-            for row in table.iter()? {
-                let row = row?;
-                let Ok(record) = serde_json::from_slice(row.1.value()) else {
-                    continue;
-                };
-                if !(*take.borrow_mut())(row.0.value(), &record) {
+            let table = open(read, RECORDS)?;
+            for row in rows(table.as_ref(), &learnt, "", record)? {
+                let (key, record) = row?;
+                if !(*take.borrow_mut())(&key, &record) {
                     break;
                 }
             }
@@ -143,7 +145,7 @@ impl DiskCatalog {
         })
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         work: impl Fn(&ReadTransaction) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
@@ -152,7 +154,7 @@ impl DiskCatalog {
     }
 }
 
-fn open<V: Value + 'static>(
+pub(super) fn open<V: Value + 'static>(
     read: &ReadTransaction,
     table: TableDefinition<'static, &'static str, V>,
 ) -> Result<Option<ReadOnlyTable<&'static str, V>>, Error> {
@@ -163,23 +165,64 @@ fn open<V: Value + 'static>(
     }
 }
 
-/// The first repository of `upstream` at `first` or behind.
-fn next_repository<V: Value + 'static>(
-    table: Option<&ReadOnlyTable<&'static str, V>>,
-    upstream: &str,
-    first: &str,
-) -> Result<Option<Repository>, Error> {
-    let Some(table) = table else {
-        return Ok(None);
-    };
-    for row in table.range::<&str>((Bound::Included(first), Bound::Unbounded))? {
-        let row = row?;
-        let mut parts = row.0.value().split('\0');
-        if parts.next() != Some(upstream) {
-            break;
+/// A record as its row has it; one that cannot be read is none: upstream will be asked.
+pub(super) fn record(row: &[u8]) -> Option<Record> {
+    serde_json::from_slice(row).ok()
+}
+
+/// What a table holds at `first` or behind, in order, and what was learnt in its place. `read` reads a row.
+fn rows<'a, T: Clone, V: Value + 'static>(
+    table: Option<&'a ReadOnlyTable<&'static str, V>>,
+    learnt: &'a Words<T>,
+    first: &'a str,
+    read: impl Fn(V::SelfType<'_>) -> Option<T> + 'a,
+) -> Result<impl Iterator<Item = Result<(String, T), Error>> + 'a, Error> {
+    let rows = table.map(|table| table.range(first..)).transpose()?;
+    let mut rows = rows.into_iter().flatten().peekable();
+    let words = learnt.range::<str, _>((Bound::Included(first), Bound::Unbounded));
+    let mut words = words.peekable();
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let row = match rows.peek() {
+                Some(Ok((key, _))) => Some(key.value()),
+                Some(Err(_)) => return Some(Err(rows.next()?.err()?.into())),
+                None => None,
+            };
+            let word = words.peek().map(|(key, _)| key.as_str());
+            match (row, word) {
+                (None, None) => return None,
+                (Some(row), Some(word)) if row == word => drop(rows.next()),
+                (Some(row), word) if word.is_none_or(|word| row < word) => {
+                    let Ok((key, value)) = rows.next()? else {
+                        continue;
+                    };
+                    if let Some(value) = read(value.value()) {
+                        return Some(Ok((key.value().to_owned(), value)));
+                    }
+                }
+                _ => {
+                    let (key, word) = words.next()?;
+                    if let Some(value) = word.clone().said() {
+                        return Some(Ok((key.clone(), value)));
+                    }
+                }
+            }
         }
+    }))
+}
+
+/// The first repository among `rows` whose keys begin with `prefix`.
+fn first_repository<T>(
+    rows: impl Iterator<Item = Result<(String, T), Error>>,
+    prefix: &str,
+) -> Result<Option<Repository>, Error> {
+    for row in rows {
+        let (key, _) = row?;
+        let Some(rest) = key.strip_prefix(prefix) else {
+            break;
+        };
         // A key that cannot be read is none.
-        if let Some(repository) = parts.next().and_then(|text| text.parse().ok()) {
+        if let Some(repository) = rest.split('\0').next().and_then(|text| text.parse().ok()) {
             return Ok(Some(repository));
         }
     }

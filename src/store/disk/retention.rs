@@ -78,7 +78,6 @@ impl Retention for DiskStore {
         unused_for: u64,
         max_age: Option<u64>,
     ) -> Result<Vec<Garbage>, StoreError> {
-        self.settled();
         let roots = self.catalog.record_digests()?;
         let room = self.space.room.lock();
         room.garbage(&roots, now, unused_for, max_age)
@@ -103,7 +102,6 @@ impl Retention for DiskStore {
     }
 
     fn explain(&self, digest: &Digest) -> Result<Explained, StoreError> {
-        self.settled();
         let (mut explained, above) = self.space.room.lock().explain(digest);
         explained.records = self.catalog.records_naming(&above, Explained::MOST)?;
         explained.links = self.catalog.links_of(digest, Explained::MOST)?;

@@ -3,11 +3,13 @@
 mod retention;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 use super::{
-    Begun, Catalog, Content, Contents, Link, Origin, Partial, Progress, Record, RecordKey, Source,
-    Store, StoreError, StoreErrorKind, Unfinished,
+    Begun, Catalog, Content, Contents, Fact, Link, Origin, Partial, Progress, Record, RecordKey,
+    Source, Store, StoreError, StoreErrorKind, Unfinished,
 };
 use crate::oci::{Digest, Repository, Tag, Verified};
 
@@ -34,6 +36,8 @@ pub(crate) enum Fault {
     FlipsABit,
     /// Records are taken and not kept.
     LosesRecords,
+    /// What was learnt cannot be written down.
+    WritesNothingDown,
     /// Every link is said to be known.
     LinksAll,
     /// What is unlinked stays linked.
@@ -49,18 +53,22 @@ pub(crate) struct Faulty<S> {
 #[derive(Clone)]
 struct Count {
     fault: Fault,
-    operations: Arc<AtomicU64>,
+    steps: Arc<Mutex<Vec<&'static str>>>,
+    /// Something was not learnt, and nobody was told yet.
+    lost: Arc<AtomicBool>,
 }
 
 impl Count {
     /// The number of the operation that is asked for now.
-    fn next(&self) -> u64 {
-        self.operations.fetch_add(1, Ordering::SeqCst) + 1
+    fn next(&self, operation: &'static str) -> u64 {
+        let mut steps = self.steps.lock();
+        steps.push(operation);
+        steps.len() as u64
     }
 
     /// Counts an operation that reads or removes.
     fn step(&self, operation: &'static str) -> Result<(), StoreError> {
-        let nth = self.next();
+        let nth = self.next(operation);
         match self.fault {
             Fault::FailsAt(at) if at == nth => Err(injected(nth, operation, StoreErrorKind::Io)),
             Fault::FailsSo(at, kind) if at == nth => Err(injected(nth, operation, kind)),
@@ -70,7 +78,7 @@ impl Count {
 
     /// Counts an operation that needs room on the disk.
     fn write(&self, operation: &'static str) -> Result<(), StoreError> {
-        let nth = self.next();
+        let nth = self.next(operation);
         let trouble = match self.fault {
             Fault::FailsAt(at) if at == nth => Some(StoreErrorKind::Io),
             Fault::FailsSo(at, kind) if at == nth => Some(kind),
@@ -92,7 +100,8 @@ impl<S: Store> Faulty<S> {
             inner,
             count: Count {
                 fault,
-                operations: Arc::default(),
+                steps: Arc::default(),
+                lost: Arc::default(),
             },
         }
     }
@@ -104,7 +113,14 @@ impl<S: Store> Faulty<S> {
 
     /// How many operations were asked for so far.
     pub(crate) fn operations(&self) -> u64 {
-        self.count.operations.load(Ordering::SeqCst)
+        self.count.steps.lock().len() as u64
+    }
+
+    /// The number of the last operation of this name.
+    pub(crate) fn last(&self, operation: &str) -> Option<u64> {
+        let steps = self.count.steps.lock();
+        let before = steps.iter().rposition(|step| *step == operation)?;
+        Some(before as u64 + 1)
     }
 }
 
@@ -154,58 +170,39 @@ impl<S: Store> Catalog for Faulty<S> {
         self.inner.record(key)
     }
 
-    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        self.count.write("write")?;
-        if self.count.fault == Fault::LosesRecords {
-            return Ok(());
-        }
-        self.inner.put_record(key, record)
-    }
-
-    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.count.write("write")?;
-        self.inner.forget_record(key)
-    }
-
     fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         self.count.step("read")?;
         Ok(self.count.fault == Fault::LinksAll || self.inner.linked(link)?)
     }
 
-    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.count.write("write")?;
-        self.inner.link(links)
-    }
-
-    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
-        let record = record.filter(|_| self.count.fault != Fault::LosesRecords);
-        // What cannot be written is not known either: the worst that a store may do.
-        if self.count.write("write").is_ok() {
-            self.inner.learn(links, record);
+    fn learn(&self, facts: &[Fact]) {
+        // What cannot be written is not known either: the worst that a store may do. Who writes down hears of it.
+        if self.count.write("learn").is_err() {
+            self.count.lost.store(true, Ordering::SeqCst);
+            return;
         }
+        let keeps = |fact: &&Fact| match fact {
+            Fact::Record(..) => self.count.fault != Fault::LosesRecords,
+            Fact::Link(_, is_so) => *is_so || self.count.fault != Fault::LinksForEver,
+            Fact::Public(..) => true,
+        };
+        let kept: Vec<_> = facts.iter().filter(keeps).cloned().collect();
+        self.inner.learn(&kept);
     }
 
     fn write_down(&self) -> Result<(), StoreError> {
         self.count.write("write")?;
-        self.inner.write_down()
-    }
-
-    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.count.write("write")?;
-        if self.count.fault == Fault::LinksForEver {
-            return Ok(());
+        let has_lost = self.count.lost.swap(false, Ordering::SeqCst);
+        if has_lost || self.count.fault == Fault::WritesNothingDown {
+            let nth = self.operations();
+            return Err(injected(nth, "write", StoreErrorKind::ReadOnly));
         }
-        self.inner.unlink(links)
+        self.inner.write_down()
     }
 
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         self.count.step("read")?;
         self.inner.is_public(origin)
-    }
-
-    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
-        self.count.write("write")?;
-        self.inner.set_public(origin, public)
     }
 
     fn tags(
@@ -237,7 +234,7 @@ struct FaultyPartial {
 impl Partial for FaultyPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.count.write("write")?;
-        let nth = self.count.operations.load(Ordering::SeqCst);
+        let nth = self.count.steps.lock().len() as u64;
         if self.count.fault == Fault::CutsShort(nth) {
             self.inner.write_at(offset, &bytes[..bytes.len() / 2])?;
             return Err(injected(nth, "write", StoreErrorKind::Full));

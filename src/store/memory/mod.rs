@@ -4,6 +4,7 @@ mod partial;
 mod retention;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -13,8 +14,8 @@ use super::partial::Stage;
 use super::progress::clipped;
 use super::room::{Ground, Known, Lease, Reservation, Room, SharedRoom};
 use super::{
-    Begun, Catalog, Content, Contents, Limits, Link, Origin, Progress, Reason, Record, RecordKey,
-    Source, StoreError, Unfinished,
+    Begun, Catalog, Content, Contents, Fact, Limits, Link, Origin, Progress, Reason, Record,
+    RecordKey, Source, StoreError, Unfinished,
 };
 use crate::oci::{Digest, Repository, Tag};
 
@@ -201,55 +202,31 @@ impl Catalog for MemoryStore {
         Ok(self.records.lock().get(key).cloned())
     }
 
-    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        self.records.lock().insert(key.clone(), record.clone());
-        Ok(())
-    }
-
-    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.records.lock().remove(key);
-        Ok(())
-    }
-
     fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         Ok(self.links.lock().contains(link))
     }
 
-    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.links.lock().extend(links.iter().cloned());
-        Ok(())
-    }
-
-    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
-        self.links.lock().extend(links.iter().cloned());
-        let record = record.map(|(key, record)| (key.clone(), record.clone()));
-        self.records.lock().extend(record);
+    fn learn(&self, facts: &[Fact]) {
+        for fact in facts {
+            match fact {
+                Fact::Record(key, Some(record)) => {
+                    self.records.lock().insert(key.clone(), record.clone());
+                }
+                Fact::Record(key, None) => {
+                    self.records.lock().remove(key);
+                }
+                Fact::Link(link, is_so) => say(&mut self.links.lock(), link, *is_so),
+                Fact::Public(origin, is_so) => say(&mut self.public.lock(), origin, *is_so),
+            }
+        }
     }
 
     fn write_down(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
-        let mut known = self.links.lock();
-        for link in links {
-            known.remove(link);
-        }
-        Ok(())
-    }
-
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         Ok(self.public.lock().contains(origin))
-    }
-
-    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
-        let mut known = self.public.lock();
-        if public {
-            known.insert(origin.clone());
-        } else {
-            known.remove(origin);
-        }
-        Ok(())
     }
 
     fn tags(
@@ -276,6 +253,14 @@ impl Catalog for MemoryStore {
         let ours = origins.filter(|origin| &*origin.upstream == upstream);
         let repositories: BTreeSet<_> = ours.map(|origin| origin.repository.clone()).collect();
         Ok(page(repositories, after, limit))
+    }
+}
+
+fn say<T: Clone + Eq + Hash>(said: &mut HashSet<T>, what: &T, is_so: bool) {
+    if is_so {
+        said.insert(what.clone());
+    } else {
+        said.remove(what);
     }
 }
 

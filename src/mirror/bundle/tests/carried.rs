@@ -7,8 +7,8 @@ use crate::mirror::Patience;
 use crate::mirror::testkit::{Asker, House, drain_all};
 use crate::mirror::warm::cosign_tags;
 use crate::oci::{Reference, fallback_tag};
-use crate::store::Retention;
 use crate::store::faulty::{Fault, Faulty};
+use crate::store::{Fact, Retention};
 use crate::upstream::ErrorKind;
 
 #[test]
@@ -152,7 +152,7 @@ fn what_is_pinned_is_carried_by_its_name() {
     let one = store.record(&key("o/one", "1")).unwrap().unwrap().digest;
     let two = store.record(&key("o/two", "2")).unwrap().unwrap().digest;
     store.pin("site", &[one.clone(), two.clone()]).unwrap();
-    store.forget_record(&key("o/two", "2")).unwrap();
+    store.learn(&[Fact::Record(key("o/two", "2"), None)]);
     let pinned = Selection::Pinned("site".to_owned());
     let cut = chosen(&store, &pinned, &CutOptions::default()).unwrap();
     let images: Vec<_> = cut

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 use crate::oci::{ByteRange, Digest, RangeSet, Repository, Tag, Verified};
 use crate::store::{
-    Amount, Begun, Catalog, Content, Contents, Explained, Garbage, Held, Link, Listed, MemoryStore,
-    Origin, Partial, Pin, Progress, Reason, Record, RecordKey, Retention, Source, StoreError,
-    StoreErrorKind, Unfinished, Usage, Verdict,
+    Amount, Begun, Catalog, Content, Contents, Explained, Fact, Garbage, Held, Link, Listed,
+    MemoryStore, Origin, Partial, Pin, Progress, Reason, Record, RecordKey, Retention, Source,
+    StoreError, StoreErrorKind, Unfinished, Usage, Verdict,
 };
 
 /// What was seen that must not be.
@@ -110,27 +110,12 @@ impl Catalog for Watched {
         self.disk.record(key)
     }
 
-    fn put_record(&self, key: &RecordKey, record: &Record) -> Result<(), StoreError> {
-        self.life.step()?;
-        self.disk.put_record(key, record)
-    }
-
-    fn forget_record(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.life.step()?;
-        self.disk.forget_record(key)
-    }
-
     fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         self.disk.linked(link)
     }
 
-    fn link(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.life.step()?;
-        self.disk.link(links)
-    }
-
-    fn learn(&self, links: &[Link], record: Option<(&RecordKey, &Record)>) {
-        self.disk.learn(links, record);
+    fn learn(&self, facts: &[Fact]) {
+        self.disk.learn(facts);
     }
 
     fn write_down(&self) -> Result<(), StoreError> {
@@ -138,18 +123,8 @@ impl Catalog for Watched {
         self.disk.write_down()
     }
 
-    fn unlink(&self, links: &[Link]) -> Result<(), StoreError> {
-        self.life.step()?;
-        self.disk.unlink(links)
-    }
-
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError> {
         self.disk.is_public(origin)
-    }
-
-    fn set_public(&self, origin: &Origin, public: bool) -> Result<(), StoreError> {
-        self.life.step()?;
-        self.disk.set_public(origin, public)
     }
 
     fn tags(

@@ -1,9 +1,10 @@
-//! A job learns what a tag is now, however long upstream takes to say so.
+//! A job learns what is so now, however long upstream takes to say so, and says where it could not.
 
 use std::time::Duration;
 
 use super::*;
 use crate::mirror::{TagPolicies, TagPolicy};
+use crate::store::faulty::{Fault, Faulty};
 use crate::upstream::{ErrorKind, Listing, Standing};
 
 /// A house past the `ttl` of a tag that it has warmed, whose upstream has moved that tag since and takes its time; the
@@ -92,4 +93,52 @@ async fn a_job_reads_the_list_of_tags_anew() {
     let report = warm(&warmer, order(&["a/b:1*"])).await;
     assert_eq!(report.state, JobState::Complete, "{report:?}");
     assert_eq!(report.rows.last().unwrap().digest, Some(digest));
+}
+
+/// Upstream tells of tags, and not which there are: what is brought may not be all there is.
+#[tokio::test]
+async fn a_job_is_told_that_a_list_is_the_one_of_before() {
+    let (house, warmer) = furnished(house());
+    let layer = noise(1_000);
+    house.upstream.serves(&layer);
+    let digest = house.upstream.tag("1", image(&layer, None).as_bytes());
+    let repository = || "a/b".parse().unwrap();
+    let listing = Listing::Tags(repository());
+    let tags = r#"{"name":"a/b","tags":["1"]}"#;
+    house.upstream.tagged.lists(listing, tags, None);
+    let listing = Listing::Referrers(repository(), digest);
+    let none = r#"{"schemaVersion":2,"manifests":[]}"#;
+    house.upstream.tagged.lists(listing, none, None);
+    let wanted = Order {
+        referrers: true,
+        ..order(&["a/b:1*"])
+    };
+    let report = warm(&warmer, wanted.clone()).await;
+    assert_eq!(report.state, JobState::Complete, "{report:?}");
+    house.clock.pass(TTL + 1);
+    house.upstream.tagged.lists_break(ErrorKind::Status(503));
+    let report = warm(&warmer, wanted).await;
+    assert_eq!(report.state, JobState::Partial, "{report:?}");
+    assert_eq!(states(&report), [RowState::Partial], "{report:?}");
+    let told = [report.trouble.as_deref(), report.rows[0].reason.as_deref()];
+    for (told, what) in told.into_iter().zip(["the tags of ", "what refers to "]) {
+        let told = told.unwrap_or_default();
+        assert!(told.contains(what), "{told}");
+        assert!(told.contains("as it was known"), "{told}");
+    }
+}
+
+/// Offline, after a restart, only what is on disk counts.
+#[tokio::test]
+async fn a_job_whose_tags_are_not_kept_is_not_complete() {
+    let store = Faulty::new(MemoryStore::default(), Fault::WritesNothingDown);
+    let (house, warmer) = furnished(House::over(Arc::new(store)));
+    let layer = noise(1_000);
+    house.upstream.serves(&layer);
+    house.upstream.tag("1", image(&layer, None).as_bytes());
+    let report = warm(&warmer, order(&["a/b:1"])).await;
+    assert_eq!(report.state, JobState::Partial, "{report:?}");
+    assert_eq!(states(&report), [RowState::Done], "{report:?}");
+    let trouble = report.trouble.unwrap_or_default();
+    assert!(trouble.contains("is not kept"), "{trouble}");
 }
