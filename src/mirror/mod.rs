@@ -303,9 +303,10 @@ impl Mirror {
         })
     }
 
-    /// Forgets a link: upstream says that the repository has it no longer.
+    /// Forgets a link, also one that cannot be looked up: upstream says that the repository has it no longer.
     fn unlink(&self, link: &Link) {
-        if self.linked(link) {
+        self.manifests.invalidate(link);
+        if !matches!(self.store.linked(link), Ok(false)) {
             self.scribe.learn(&[Fact::Link(link.clone(), false)]);
         }
     }

@@ -77,9 +77,10 @@ impl Mirror {
                 )
                 .await
             {
-                Err(error) if is_missing(&error) => return Ok(Answer::new(Vec::new(), outcome)),
                 // Offline, what is known is what was kept.
-                Err(error) if is_offline(&error) => return Ok(Answer::new(Vec::new(), outcome)),
+                Err(error) if listed.is_empty() && (is_missing(&error) || is_offline(&error)) => {
+                    return Ok(Answer::new(Vec::new(), outcome));
+                }
                 page => page?,
             };
             if !matches!(outcome, Outcome::Stale(_)) {

@@ -157,7 +157,8 @@ impl Mirror {
     }
 
     fn note_public(&self, origin: &Origin, public: bool) {
-        if self.is_public(origin) != public {
+        // Also where it cannot be read: what upstream says now is known then.
+        if !matches!(self.store.is_public(origin), Ok(known) if known == public) {
             self.scribe.learn(&[Fact::Public(origin.clone(), public)]);
         }
     }

@@ -251,15 +251,15 @@ fn close(fill: &Arc<Fill>, hash: Verifier) {
     }
 }
 
-/// Commits, and knows the link. Readers already have the bytes and do not wait for the disk.
+/// Knows the link, and commits: who finds the content finds the link. Readers already have the bytes and do not wait for the disk.
 async fn keep(fill: &Arc<Fill>, verified: Verified) {
     let fetcher = fill.fetcher();
     let Some(work) = fill.work() else { return };
+    fetcher.fills.scribe.shown([fetcher.link.clone()]);
     let committed = tokio::task::spawn_blocking(move || work.commit(&verified));
     let digest = fill.digest();
     match committed.await {
-        // Who finds the content finds the link.
-        Ok(Ok(())) => fetcher.fills.scribe.shown([fetcher.link.clone()]),
+        Ok(Ok(())) => {}
         // The clients have right bytes; only the next one pays.
         Ok(Err(error)) => tracing::error!(%digest, %error, "content not kept"),
         // The process is ending: as if it had been killed a moment before.

@@ -38,6 +38,8 @@ impl Mirror {
     /// [`KeepingError::NotHere`] for a tag that is not known.
     pub fn purge(&self, origin: &Origin, reference: &Reference) -> Result<Purged, KeepingError> {
         self.declared(&origin.upstream)?;
+        // What an earlier one could not write down: it is told as not here below.
+        self.store.write_down()?;
         let tag = match reference {
             Reference::Tag(tag) => tag,
             Reference::Digest(digest) => {
@@ -58,6 +60,7 @@ impl Mirror {
             }
         }
         self.store.learn(&records);
+        self.store.write_down()?;
         let alone = self.alone(&digest)?;
         let gone = self.remove(&alone, Reason::Removed)?;
         self.unlink_all(origin, &alone)?;

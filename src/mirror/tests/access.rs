@@ -9,7 +9,8 @@ use super::tags::manifest;
 use crate::mirror::testkit::*;
 use crate::mirror::{AccessPolicy, ClientCredential, MirrorError, Outcome, Patience};
 use crate::oci::{Accepts, Digest, Reference};
-use crate::store::{MemoryStore, Store};
+use crate::store::faulty::{Fault, Faulty};
+use crate::store::MemoryStore;
 use crate::upstream::{ErrorKind, Listing};
 
 const ALLOW: u64 = 300;
@@ -165,36 +166,41 @@ async fn item_66_a_right_in_one_repository_is_none_in_another() {
 
 #[tokio::test]
 async fn with_upstream_out_private_content_is_refused_and_public_goes_on() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    let (house, book) = House::guarded(Arc::clone(&store));
-    house.upstream.tag("1", manifest(b"one").as_bytes());
-    for repository in ["secret", "open"] {
-        book.grant("alice", repository);
+    // The second time it cannot be looked up what was public.
+    for trouble in [Fault::None, Fault::KnowsNothing] {
+        let store = Arc::new(Faulty::new(MemoryStore::default(), Fault::None));
+        let (house, book) = House::guarded(Arc::clone(&store) as _);
+        house.upstream.tag("1", manifest(b"one").as_bytes());
+        for repository in ["secret", "open"] {
+            book.grant("alice", repository);
+        }
+        book.grant("", "open");
+        let tag: Reference = "1".parse().unwrap();
+        let ask = |house: &House, name: &str, repository: &str| {
+            let (mirror, name, tag) = (Arc::clone(&house.mirror), client(name), tag.clone());
+            let origin = origin(repository);
+            async move { mirror.manifest(&name, &origin, &tag, Accepts::MODERN).await }
+        };
+        ask(&house, "alice", "secret").await.unwrap();
+        ask(&house, "", "open").await.unwrap();
+        house.settle().await;
+        house.clock.pass(ALLOW);
+        house.upstream.breaks(ErrorKind::Connect);
+        for name in ["alice", "mallory", ""] {
+            let error = ask(&house, name, "secret").await.err().unwrap();
+            assert_eq!(error.outage(), Some("connect"), "{name}");
+            ask(&house, name, "open").await.unwrap();
+        }
+        // What became private is noticed when upstream is back.
+        house.upstream.recovers();
+        book.revoke("", "open");
+        store.becomes(trouble);
+        assert!(refused(&ask(&house, "", "open").await.err().unwrap()));
+        store.becomes(Fault::None);
+        house.upstream.breaks(ErrorKind::Connect);
+        house.clock.pass(ALLOW);
+        assert!(ask(&house, "", "open").await.is_err());
     }
-    book.grant("", "open");
-    let tag: Reference = "1".parse().unwrap();
-    let ask = |house: &House, name: &str, repository: &str| {
-        let (mirror, name, tag) = (Arc::clone(&house.mirror), client(name), tag.clone());
-        let origin = origin(repository);
-        async move { mirror.manifest(&name, &origin, &tag, Accepts::MODERN).await }
-    };
-    ask(&house, "alice", "secret").await.unwrap();
-    ask(&house, "", "open").await.unwrap();
-    house.settle().await;
-    house.clock.pass(ALLOW);
-    house.upstream.breaks(ErrorKind::Connect);
-    for name in ["alice", "mallory", ""] {
-        let error = ask(&house, name, "secret").await.err().unwrap();
-        assert_eq!(error.outage(), Some("connect"), "{name}");
-        ask(&house, name, "open").await.unwrap();
-    }
-    // What became private is noticed when upstream is back.
-    house.upstream.recovers();
-    book.revoke("", "open");
-    assert!(refused(&ask(&house, "", "open").await.err().unwrap()));
-    house.upstream.breaks(ErrorKind::Connect);
-    house.clock.pass(ALLOW);
-    assert!(ask(&house, "", "open").await.is_err());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::tags::manifest_of;
 use crate::mirror::testkit::*;
 use crate::mirror::{MirrorError, Outcome};
 use crate::oci::{Accepts, Digest, Reference};
+use crate::store::faulty::{Fault, Faulty};
 use crate::store::{MemoryStore, Reason};
 use crate::upstream::ErrorKind;
 
@@ -40,29 +41,36 @@ async fn is_gone(house: &House, who: &Asker, name: &str, digest: &Digest) -> boo
 
 #[tokio::test]
 async fn incident_02_what_was_deleted_in_one_repository_is_not_given_back_by_another() {
-    let house = House::over(Arc::new(MemoryStore::default()));
-    let bytes = noise(1000);
-    let digest = house.upstream.serves(&bytes);
-    house.upstream.has_blob(&origin("b"), &digest, SIZE);
-    let who = Asker::Mirror;
-    read(&house, &who, "a", &digest).await.unwrap();
+    // The second time it cannot be looked up whether there is a link.
+    for trouble in [Fault::None, Fault::KnowsNothing] {
+        let store = Arc::new(Faulty::new(MemoryStore::default(), Fault::None));
+        let house = House::over(Arc::clone(&store) as _);
+        let bytes = noise(1000);
+        let digest = house.upstream.serves(&bytes);
+        house.upstream.has_blob(&origin("b"), &digest, SIZE);
+        let who = Asker::Mirror;
+        read(&house, &who, "a", &digest).await.unwrap();
 
-    // It makes room for others, and is deleted upstream: so much is heard by the next one who asks.
-    house
-        .store
-        .remove(std::slice::from_ref(&digest), Reason::Removed)
-        .unwrap();
-    house.upstream.on_blob(&digest, gone());
-    let missing = read(&house, &who, "a", &digest).await.unwrap_err();
-    assert_eq!(missing.outcome(), Outcome::Negative);
+        // It makes room for others, and is deleted upstream: so much is heard by the next one who asks.
+        house
+            .store
+            .remove(std::slice::from_ref(&digest), Reason::Removed)
+            .unwrap();
+        house.upstream.on_blob(&digest, gone());
+        store.becomes(trouble);
+        let missing = read(&house, &who, "a", &digest).await.unwrap_err();
+        assert_eq!(missing.outcome(), Outcome::Negative);
 
-    // Another repository brings it back, for itself.
-    house.upstream.serves(&bytes);
-    read(&house, &who, "b", &digest).await.unwrap();
-    assert!(house.has(&digest));
-    assert!(is_gone(&house, &who, "a", &digest).await);
-    read(&house, &who, "b", &digest).await.unwrap();
-    assert_eq!(house.upstream.count("GET blob"), 3);
+        store.becomes(Fault::None);
+
+        // Another repository brings it back, for itself.
+        house.upstream.serves(&bytes);
+        read(&house, &who, "b", &digest).await.unwrap();
+        assert!(house.has(&digest));
+        assert!(is_gone(&house, &who, "a", &digest).await);
+        read(&house, &who, "b", &digest).await.unwrap();
+        assert_eq!(house.upstream.count("GET blob"), 3);
+    }
 }
 
 #[tokio::test]

@@ -184,11 +184,11 @@ impl Board {
         here.filter_map(|row| row.digest.clone()).collect()
     }
 
-    /// Whether all of its images are here.
+    /// Whether all that was asked for is here, as it is now.
     pub(super) fn is_whole(&self) -> bool {
         let told = self.told.lock();
         let mut rows = told.report.rows.iter();
-        rows.all(|row| row.state == RowState::Done)
+        told.report.trouble.is_none() && rows.all(|row| row.state == RowState::Done)
     }
 
     /// The job could not do all it was to do beside the images.
@@ -196,6 +196,7 @@ impl Board {
         self.change(|told| {
             let trouble = &mut told.report.trouble;
             *trouble = Some(match trouble.take() {
+                Some(before) if before.contains(&reason) => before,
                 Some(before) => format!("{before}; {reason}"),
                 None => reason,
             });

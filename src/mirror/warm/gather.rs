@@ -1,6 +1,6 @@
 //! All that belongs to an image: the manifests that its reference leads to, and the blobs that those name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::board::RowId;
 use super::platforms::choose;
@@ -66,9 +66,11 @@ impl Run {
             if self.order.referrers {
                 let (found, trouble) = self.referring(row, origin, &held.digest).await;
                 left.extend(found);
-                let trouble = trouble.into_iter();
-                let trouble = trouble.map(|why| format!("what refers to {}: {why}", held.digest));
-                gathered.lacking.extend(trouble);
+                if !trouble.is_empty() {
+                    let why = trouble.into_iter().collect::<Vec<_>>().join("; ");
+                    let why = format!("what refers to {}: {why}", held.digest);
+                    gathered.lacking.push(why);
+                }
             }
         }
         gathered
@@ -108,8 +110,8 @@ impl Run {
         row: RowId,
         origin: &Origin,
         digest: &Digest,
-    ) -> (Vec<HeldManifest>, Vec<String>) {
-        let (mut found, mut trouble) = (Vec::new(), Vec::new());
+    ) -> (Vec<HeldManifest>, BTreeSet<String>) {
+        let (mut found, mut trouble) = (Vec::new(), BTreeSet::new());
         let mut references: Vec<_> = cosign_tags(digest)
             .into_iter()
             .map(Reference::Tag)
@@ -119,7 +121,9 @@ impl Run {
                 trouble.extend(not_asked(listed.outcome));
                 references.extend(listed.value.into_iter().map(Reference::Digest));
             }
-            Err(error) => trouble.push(error.to_string()),
+            Err(error) => {
+                trouble.insert(error.to_string());
+            }
         }
         for reference in references {
             match self.manifest(row, origin, &reference).await {
@@ -131,7 +135,12 @@ impl Run {
                 Err(error)
                     if matches!(reference, Reference::Tag(_))
                         && (is_missing(&error) || is_offline(&error)) => {}
-                Err(error) => trouble.push(error.to_string()),
+                Err(error) => {
+                    trouble.insert(error.to_string());
+                    if error.outage().is_some() {
+                        break;
+                    }
+                }
             }
         }
         (found, trouble)

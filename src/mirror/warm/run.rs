@@ -129,7 +129,8 @@ impl Run {
                 .await;
             let page = page.map_err(|error| error.to_string())?;
             if let Some(why) = not_asked(page.outcome) {
-                self.board.trouble(format!("the tags of {name}, {why}"));
+                self.board
+                    .trouble(format!("the list of tags of {name}: {why}"));
             }
             let page = page.value;
             let list = TagList::read(&origin.repository, &page.bytes);

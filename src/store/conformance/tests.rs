@@ -63,6 +63,7 @@ fn a_store_that_lies_fails_the_suite() {
         Fault::FlipsABit,
         Fault::LosesRecords,
         Fault::WritesNothingDown,
+        Fault::KnowsNothing,
         Fault::LinksAll,
         Fault::LinksForEver,
     ] {

@@ -32,7 +32,8 @@ pub(super) struct DiskCatalog {
     pub(super) database: Reopening,
     /// What is not in the tables yet, and is believed before them.
     pub(super) learnt: Mutex<Learnt>,
-    /// Links that are in the table, unless something else was learnt of them. Changed with `learnt` locked only.
+    /// Links that are in the table, unless something else was learnt of them. Who has read the table adds those that there is
+    /// no word on, with `learnt` locked; who writes changes those that there is a word on.
     pub(super) known: Cache<String, ()>,
     /// Records as they were last written. Filled by who writes only: one who reads could be overtaken between the table
     /// and here.

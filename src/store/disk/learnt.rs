@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::store::Record;
 
-/// How many links, and how many records, may wait for a disk that takes nothing. What would be more is forgotten, but
-/// for what is not so any more: that costs questions.
+/// How many yeses, and how many noes, on the rows of one table may wait for a disk that takes nothing. Of one more yes all
+/// are forgotten, and what the table says is believed again: that costs questions. One more no is not taken.
 const MOST: usize = 100_000;
 
 /// The last word on one row of a table.
@@ -36,20 +36,84 @@ impl<T> Word<T> {
     }
 }
 
-/// Words on the rows of one table, by its keys and in their order.
+/// Words on rows of one table, by its keys and in their order.
 pub(super) type Words<T> = BTreeMap<String, Word<T>>;
+
+/// The words on one table that wait.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    words: Words<T>,
+    /// How many of them are noes.
+    noes: usize,
+}
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self {
+            words: Words::new(),
+            noes: 0,
+        }
+    }
+}
+
+impl<T> Waiting<T> {
+    pub(super) fn words(&self) -> &Words<T> {
+        &self.words
+    }
+
+    fn say(&mut self, key: String, word: Word<T>) {
+        let is_so = word.is_so();
+        let before = self.words.get(&key).map(Word::is_so);
+        let yeses = self.words.len() - self.noes;
+        if is_so && before != Some(true) && yeses >= MOST {
+            tracing::warn!(
+                yeses,
+                "too much waits for the catalog to be written: it is forgotten"
+            );
+            self.words.retain(|_, word| !word.is_so());
+        }
+        if !is_so && before != Some(false) {
+            if self.noes >= MOST {
+                return;
+            }
+            self.noes += 1;
+        } else if is_so && before == Some(false) {
+            self.noes -= 1;
+        }
+        self.words.insert(key, word);
+    }
+
+    /// Says what `newer` says.
+    fn take_in(&mut self, newer: Self) {
+        for (key, word) in newer.words {
+            self.say(key, word);
+        }
+    }
+}
 
 /// What is written in one step.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) records: Words<Record>,
-    pub(super) links: Words<()>,
-    pub(super) public: Words<()>,
+    pub(super) records: Waiting<Record>,
+    pub(super) links: Waiting<()>,
+    pub(super) public: Waiting<()>,
 }
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.links.is_empty() && self.public.is_empty()
+        let Self {
+            records,
+            links,
+            public,
+        } = self;
+        records.words.is_empty() && links.words.is_empty() && public.words.is_empty()
+    }
+
+    /// Says what `newer` says.
+    fn take_in(&mut self, newer: Self) {
+        self.records.take_in(newer.records);
+        self.links.take_in(newer.links);
+        self.public.take_in(newer.public);
     }
 }
 
@@ -57,28 +121,26 @@ impl Batch {
 #[derive(Default)]
 pub(super) struct Learnt {
     new: Batch,
-    /// What somebody is writing at this moment: older than `new`, and believed until the tables say it.
+    /// What somebody is writing, or could not write: older than `new`, and believed until the tables say it.
     in_writing: Arc<Batch>,
     /// How many times links were taken out of the table.
     unlinked: u64,
-    /// Whether anything was forgotten since somebody was told so.
-    has_forgotten: bool,
 }
 
 impl Learnt {
     pub(super) fn record(&self, key: &str) -> Option<&Word<Record>> {
-        let newest = self.new.records.get(key);
-        newest.or_else(|| self.in_writing.records.get(key))
+        let newest = self.new.records.words.get(key);
+        newest.or_else(|| self.in_writing.records.words.get(key))
     }
 
     pub(super) fn link(&self, key: &str) -> Option<&Word<()>> {
-        let newest = self.new.links.get(key);
-        newest.or_else(|| self.in_writing.links.get(key))
+        let newest = self.new.links.words.get(key);
+        newest.or_else(|| self.in_writing.links.words.get(key))
     }
 
     pub(super) fn public(&self, key: &str) -> Option<&Word<()>> {
-        let newest = self.new.public.get(key);
-        newest.or_else(|| self.in_writing.public.get(key))
+        let newest = self.new.public.words.get(key);
+        newest.or_else(|| self.in_writing.public.words.get(key))
     }
 
     /// The words on all records whose key begins with `prefix`.
@@ -97,76 +159,48 @@ impl Learnt {
     }
 
     pub(super) fn say_record(&mut self, key: String, word: Word<Record>) {
-        self.has_forgotten |= add(&mut self.new.records, key, word);
+        self.new.records.say(key, word);
     }
 
     pub(super) fn say_link(&mut self, key: String, word: Word<()>) {
-        self.has_forgotten |= add(&mut self.new.links, key, word);
+        self.new.links.say(key, word);
     }
 
     pub(super) fn say_public(&mut self, key: String, word: Word<()>) {
-        self.has_forgotten |= add(&mut self.new.public, key, word);
+        self.new.public.say(key, word);
     }
 
-    /// All that waits, for one who writes it, and then says [`Learnt::written`] or [`Learnt::not_written`]. One at a time.
+    /// All that waits, for one who writes it and then says that it is [`Learnt::written`], or says nothing, and lets go of it
+    /// either way. One at a time.
     pub(super) fn take(&mut self) -> Option<Arc<Batch>> {
-        // Of one who said neither.
-        self.not_written();
-        if self.new.is_empty() {
-            return None;
+        let newer = std::mem::take(&mut self.new);
+        // What could not be written the last time is in nobody's hands any more.
+        match Arc::get_mut(&mut self.in_writing) {
+            Some(older) if older.is_empty() => *older = newer,
+            Some(older) => older.take_in(newer),
+            None => self.new = newer,
         }
-        self.in_writing = Arc::new(std::mem::take(&mut self.new));
-        Some(Arc::clone(&self.in_writing))
-    }
-
-    /// Whether anything was forgotten that nobody has written; says so once.
-    pub(super) fn has_forgotten(&mut self) -> bool {
-        std::mem::take(&mut self.has_forgotten)
+        (!self.in_writing.is_empty()).then(|| Arc::clone(&self.in_writing))
     }
 
     /// The tables say it, and what is held of them in memory.
     pub(super) fn written(&mut self) {
         let batch = std::mem::take(&mut self.in_writing);
-        if batch.links.values().any(|word| !word.is_so()) {
-            self.unlinked += 1;
-        }
-    }
-
-    /// It waits again, but for what there is a newer word on.
-    pub(super) fn not_written(&mut self) {
-        let batch = std::mem::take(&mut self.in_writing);
-        if batch.is_empty() {
-            return;
-        }
-        let newer = std::mem::take(&mut self.new);
-        self.new = Batch {
-            records: both(&batch.records, &newer.records, ""),
-            links: both(&batch.links, &newer.links, ""),
-            public: both(&batch.public, &newer.public, ""),
-        };
+        self.unlinked += u64::from(batch.links.noes > 0);
     }
 }
 
 /// The words of both on the keys that begin with `prefix`, where both have one the newer.
-fn both<T: Clone>(older: &Words<T>, newer: &Words<T>, prefix: &str) -> Words<T> {
-    let words = [older, newer].map(|words| {
-        let from = words.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        from.take_while(|(key, _)| key.starts_with(prefix))
+fn both<T: Clone>(older: &Waiting<T>, newer: &Waiting<T>, prefix: &str) -> Words<T> {
+    let words = [older, newer].map(|waiting| {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let words = waiting.words.range::<str, _>(from);
+        words.take_while(|(key, _)| key.starts_with(prefix))
     });
     let words = words.into_iter().flatten();
     words
         .map(|(key, word)| (key.clone(), word.clone()))
         .collect()
-}
-
-/// Gives whether something had to be forgotten for it.
-fn add<T>(words: &mut Words<T>, key: String, word: Word<T>) -> bool {
-    let is_too_much = words.len() >= MOST && word.is_so() && !words.contains_key(&key);
-    if is_too_much {
-        words.retain(|_, word| !word.is_so());
-    }
-    words.insert(key, word);
-    is_too_much
 }
 
 #[cfg(test)]
@@ -182,19 +216,19 @@ mod tests {
             learnt.say_link("a".into(), IS);
             learnt.say_link("b".into(), IS);
             let batch = learnt.take().unwrap();
-            assert_eq!(batch.links.len(), 2);
+            assert_eq!(batch.links.words.len(), 2);
             learnt.say_link("a".into(), Word::Not);
             assert_eq!(learnt.link("a"), Some(&Word::Not));
             assert_eq!(learnt.link("b"), Some(&IS));
+            drop(batch);
             if is_written {
                 learnt.written();
-            } else {
-                learnt.not_written();
             }
             assert_eq!(learnt.link("a"), Some(&Word::Not));
             assert_eq!(learnt.link("b").is_some(), !is_written);
             let rest = learnt.take().unwrap();
-            assert_eq!(rest.links.len(), if is_written { 1 } else { 2 });
+            assert_eq!(rest.links.words.len(), if is_written { 1 } else { 2 });
+            assert_eq!(rest.links.noes, 1);
             assert_eq!(learnt.unlinked(), 0);
             learnt.written();
             assert_eq!(learnt.unlinked(), 1);
@@ -203,29 +237,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_writer_left_without_a_word_waits_again() {
-        let mut learnt = Learnt::default();
-        learnt.say_link("a".into(), IS);
-        drop(learnt.take());
-        assert_eq!(learnt.take().unwrap().links.len(), 1);
-    }
-
-    #[test]
     fn of_too_much_only_what_is_not_so_any_more_stays() {
         let mut learnt = Learnt::default();
+        let many = |learnt: &mut Learnt, what: &str, word: &Word<()>, count: usize| {
+            for nth in 0..count {
+                learnt.say_link(format!("{what} {nth}"), word.clone());
+            }
+        };
         learnt.say_link("gone".into(), Word::Not);
-        for nth in 1..MOST {
-            learnt.say_link(nth.to_string(), IS);
-        }
-        assert_eq!(learnt.links("").len(), MOST);
+        many(&mut learnt, "yes", &IS, MOST);
+        assert_eq!(learnt.links("").len(), MOST + 1);
         // A word on what is there already takes no room.
-        learnt.say_link("1".into(), IS);
-        assert_eq!(learnt.links("").len(), MOST);
-        assert!(!learnt.has_forgotten());
-        learnt.say_link("one more".into(), IS);
+        many(&mut learnt, "yes", &IS, MOST);
+        assert_eq!(learnt.links("").len(), MOST + 1);
+        learnt.say_link("yes, too".into(), IS);
         assert_eq!(learnt.link("gone"), Some(&Word::Not));
-        assert_eq!(learnt.link("one more"), Some(&IS));
+        assert_eq!(learnt.link("yes, too"), Some(&IS));
         assert_eq!(learnt.links("").len(), 2);
-        assert!(learnt.has_forgotten() && !learnt.has_forgotten());
+        // Also when it waits again behind more.
+        drop(learnt.take());
+        many(&mut learnt, "yes", &IS, MOST);
+        drop(learnt.take());
+        assert_eq!(learnt.links("").len(), 2);
+        many(&mut learnt, "no", &Word::Not, MOST - 1);
+        assert_eq!(learnt.links("no ").len(), MOST - 1);
+        learnt.say_link("no, too".into(), Word::Not);
+        drop(learnt.take());
+        assert_eq!(learnt.link("no, too"), None);
+        // Words on the same row change places.
+        learnt.say_link("gone".into(), IS);
+        learnt.say_link("no, too".into(), Word::Not);
+        drop(learnt.take());
+        assert_eq!(learnt.link("no, too"), Some(&Word::Not));
     }
 }

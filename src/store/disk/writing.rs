@@ -4,7 +4,7 @@ use std::io;
 
 use redb::{Error, ReadTransaction, TableDefinition, Value};
 
-use super::catalog::{DiskCatalog, LINKS, PUBLIC, RECORDS, failed, link_key, prefix, record_key};
+use super::catalog::{DiskCatalog, LINKS, PUBLIC, RECORDS, link_key, prefix, record_key};
 use super::learnt::{Batch, Word, Words};
 use super::pages::open;
 use crate::store::{Fact, Record, StoreError};
@@ -50,45 +50,23 @@ impl DiskCatalog {
     ) -> Result<(), StoreError> {
         // Also where nothing waits: it may be in somebody's hands, who is not done.
         let _writing = self.writing.lock();
-        let (batch, has_forgotten) = {
-            let mut learnt = self.learnt.lock();
-            (learnt.take(), learnt.has_forgotten())
+        let Some(batch) = self.learnt.lock().take() else {
+            return Ok(());
         };
-        if let Some(batch) = batch {
-            self.write_batch(&batch, put)?;
-        }
-        // Once, to whoever comes first: all that is still known is written.
-        if has_forgotten {
-            let reason = "too much waited for the disk, and some of it is forgotten";
-            return Err(failed("write", &io::Error::other(reason)));
-        }
-        Ok(())
-    }
-
-    fn write_batch(
-        &self,
-        batch: &Batch,
-        put: impl FnOnce(&Batch) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let written = put(batch);
-        if written.is_err() {
-            self.learnt.lock().not_written();
-            return written;
-        }
-        for (key, word) in &batch.records {
+        put(&batch)?;
+        for (key, word) in batch.records.words() {
             match word {
                 Word::Is(record) => self.fresh.insert(key.clone(), record.clone()),
                 Word::Not => self.fresh.invalidate(key),
             }
         }
-        let mut learnt = self.learnt.lock();
-        for (key, word) in &batch.links {
+        for (key, word) in batch.links.words() {
             match word {
                 Word::Is(()) => self.known.insert(key.clone(), ()),
                 Word::Not => self.known.invalidate(key),
             }
         }
-        learnt.written();
+        self.learnt.lock().written();
         Ok(())
     }
 
@@ -98,15 +76,15 @@ impl DiskCatalog {
             let same = |row: &[u8], record: &Record| {
                 serde_json::from_slice::<Record>(row).is_ok_and(|row| row == *record)
             };
-            let records = unsaid(read, RECORDS, &batch.records, same)?;
+            let records = unsaid(read, RECORDS, batch.records.words(), same)?;
             let records = records.into_iter().map(|(key, record)| {
                 let row = record.map(serde_json::to_vec).transpose();
                 Ok((key, row.map_err(io::Error::from)?))
             });
             Ok(Changes {
                 records: records.collect::<Result<_, Error>>()?,
-                links: unsaid(read, LINKS, &batch.links, |(), ()| true)?,
-                public: unsaid(read, PUBLIC, &batch.public, |(), ()| true)?,
+                links: unsaid(read, LINKS, batch.links.words(), |(), ()| true)?,
+                public: unsaid(read, PUBLIC, batch.public.words(), |(), ()| true)?,
             })
         })?;
         let Changes {

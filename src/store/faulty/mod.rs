@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     FlipsABit,
     /// Records are taken and not kept.
     LosesRecords,
+    /// The catalog cannot be read.
+    KnowsNothing,
     /// What was learnt cannot be written down.
     WritesNothingDown,
     /// Every link is said to be known.
@@ -52,13 +54,17 @@ pub(crate) struct Faulty<S> {
 
 #[derive(Clone)]
 struct Count {
-    fault: Fault,
+    fault: Arc<Mutex<Fault>>,
     steps: Arc<Mutex<Vec<&'static str>>>,
     /// Something was not learnt, and nobody was told yet.
     lost: Arc<AtomicBool>,
 }
 
 impl Count {
+    fn fault(&self) -> Fault {
+        *self.fault.lock()
+    }
+
     /// The number of the operation that is asked for now.
     fn next(&self, operation: &'static str) -> u64 {
         let mut steps = self.steps.lock();
@@ -69,9 +75,12 @@ impl Count {
     /// Counts an operation that reads or removes.
     fn step(&self, operation: &'static str) -> Result<(), StoreError> {
         let nth = self.next(operation);
-        match self.fault {
+        match self.fault() {
             Fault::FailsAt(at) if at == nth => Err(injected(nth, operation, StoreErrorKind::Io)),
             Fault::FailsSo(at, kind) if at == nth => Err(injected(nth, operation, kind)),
+            Fault::KnowsNothing if operation == "read" => {
+                Err(injected(nth, operation, StoreErrorKind::Io))
+            }
             _ => Ok(()),
         }
     }
@@ -79,7 +88,7 @@ impl Count {
     /// Counts an operation that needs room on the disk.
     fn write(&self, operation: &'static str) -> Result<(), StoreError> {
         let nth = self.next(operation);
-        let trouble = match self.fault {
+        let trouble = match self.fault() {
             Fault::FailsAt(at) if at == nth => Some(StoreErrorKind::Io),
             Fault::FailsSo(at, kind) if at == nth => Some(kind),
             Fault::FailsFrom(from, kind) if from <= nth => Some(kind),
@@ -99,11 +108,16 @@ impl<S: Store> Faulty<S> {
         Self {
             inner,
             count: Count {
-                fault,
+                fault: Arc::new(Mutex::new(fault)),
                 steps: Arc::default(),
                 lost: Arc::default(),
             },
         }
+    }
+
+    /// From now on this is wrong with it.
+    pub(crate) fn becomes(&self, fault: Fault) {
+        *self.count.fault.lock() = fault;
     }
 
     /// What is behind the fault.
@@ -147,7 +161,7 @@ impl<S: Store> Contents for Faulty<S> {
 
     fn drop_unfinished(&self, digest: &Digest) -> Result<(), StoreError> {
         self.count.step("drop")?;
-        if self.count.fault == Fault::KeepsFills {
+        if self.count.fault() == Fault::KeepsFills {
             return Ok(());
         }
         self.inner.drop_unfinished(digest)
@@ -172,7 +186,7 @@ impl<S: Store> Catalog for Faulty<S> {
 
     fn linked(&self, link: &Link) -> Result<bool, StoreError> {
         self.count.step("read")?;
-        Ok(self.count.fault == Fault::LinksAll || self.inner.linked(link)?)
+        Ok(self.count.fault() == Fault::LinksAll || self.inner.linked(link)?)
     }
 
     fn learn(&self, facts: &[Fact]) {
@@ -182,8 +196,8 @@ impl<S: Store> Catalog for Faulty<S> {
             return;
         }
         let keeps = |fact: &&Fact| match fact {
-            Fact::Record(..) => self.count.fault != Fault::LosesRecords,
-            Fact::Link(_, is_so) => *is_so || self.count.fault != Fault::LinksForEver,
+            Fact::Record(..) => self.count.fault() != Fault::LosesRecords,
+            Fact::Link(_, is_so) => *is_so || self.count.fault() != Fault::LinksForEver,
             Fact::Public(..) => true,
         };
         let kept: Vec<_> = facts.iter().filter(keeps).cloned().collect();
@@ -193,7 +207,7 @@ impl<S: Store> Catalog for Faulty<S> {
     fn write_down(&self) -> Result<(), StoreError> {
         self.count.write("write")?;
         let has_lost = self.count.lost.swap(false, Ordering::SeqCst);
-        if has_lost || self.count.fault == Fault::WritesNothingDown {
+        if has_lost || self.count.fault() == Fault::WritesNothingDown {
             let nth = self.operations();
             return Err(injected(nth, "write", StoreErrorKind::ReadOnly));
         }
@@ -235,11 +249,11 @@ impl Partial for FaultyPartial {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.count.write("write")?;
         let nth = self.count.steps.lock().len() as u64;
-        if self.count.fault == Fault::CutsShort(nth) {
+        if self.count.fault() == Fault::CutsShort(nth) {
             self.inner.write_at(offset, &bytes[..bytes.len() / 2])?;
             return Err(injected(nth, "write", StoreErrorKind::Full));
         }
-        if self.count.fault == Fault::FlipsABit && !bytes.is_empty() {
+        if self.count.fault() == Fault::FlipsABit && !bytes.is_empty() {
             let mut flipped = bytes.to_vec();
             flipped[0] ^= 1;
             return self.inner.write_at(offset, &flipped);
@@ -258,7 +272,7 @@ impl Partial for FaultyPartial {
 
     fn checkpoint(&self, progress: &Progress, durable: bool) -> Result<(), StoreError> {
         self.count.write("checkpoint")?;
-        if self.count.fault == Fault::LosesCheckpoints {
+        if self.count.fault() == Fault::LosesCheckpoints {
             return Ok(());
         }
         self.inner.checkpoint(progress, durable)
@@ -266,7 +280,7 @@ impl Partial for FaultyPartial {
 
     fn discard(&self) -> Result<(), StoreError> {
         self.count.step("discard")?;
-        if self.count.fault == Fault::KeepsFills {
+        if self.count.fault() == Fault::KeepsFills {
             return Ok(());
         }
         self.inner.discard()
@@ -274,7 +288,7 @@ impl Partial for FaultyPartial {
 
     fn commit(&self, verified: &Verified) -> Result<Content, StoreError> {
         self.count.write("commit")?;
-        if self.count.fault == Fault::LosesCommits {
+        if self.count.fault() == Fault::LosesCommits {
             return Ok(Content::new(self.source(), verified.size(), None));
         }
         self.inner.commit(verified)

@@ -121,7 +121,10 @@ async fn a_job_is_told_that_a_list_is_the_one_of_before() {
     assert_eq!(report.state, JobState::Partial, "{report:?}");
     assert_eq!(states(&report), [RowState::Partial], "{report:?}");
     let told = [report.trouble.as_deref(), report.rows[0].reason.as_deref()];
-    for (told, what) in told.into_iter().zip(["the tags of ", "what refers to "]) {
+    for (told, what) in told
+        .into_iter()
+        .zip(["the list of tags of ", "what refers to "])
+    {
         let told = told.unwrap_or_default();
         assert!(told.contains(what), "{told}");
         assert!(told.contains("as it was known"), "{told}");
