@@ -9,8 +9,8 @@ use super::tags::manifest;
 use crate::mirror::testkit::*;
 use crate::mirror::{AccessPolicy, ClientCredential, MirrorError, Outcome, Patience};
 use crate::oci::{Accepts, Digest, Reference};
-use crate::store::faulty::{Fault, Faulty};
 use crate::store::MemoryStore;
+use crate::store::faulty::{Fault, Faulty};
 use crate::upstream::{ErrorKind, Listing};
 
 const ALLOW: u64 = 300;
