@@ -88,7 +88,8 @@ pub trait Catalog: Send + Sync + 'static {
     /// Whether upstream has shown this repository to those who show no credentials.
     fn is_public(&self, origin: &Origin) -> Result<bool, StoreError>;
 
-    /// Knows `facts` from now on, in place of what was known before. Never waits for the disk.
+    /// Knows `facts` from now on, in place of what was known before. Never waits for the disk. Where far too much waits for
+    /// one that takes nothing, some of it may be forgotten: of what is so rather than of what is so no more.
     fn learn(&self, facts: &[Fact]);
 
     /// Writes down all that was learnt until now, by whoever, durably, in one step. Where that fails it stays known, and
